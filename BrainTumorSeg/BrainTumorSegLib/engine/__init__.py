@@ -1,0 +1,1 @@
+"""The engine: everything a result depends on. No Slicer, no Qt; imports nothing else of this project."""

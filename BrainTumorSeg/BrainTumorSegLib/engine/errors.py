@@ -1,0 +1,70 @@
+"""The errors that people read: what happened, why, and what to do about it.
+
+Raised anywhere below, rendered only at the edges (command line, worker, widget).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BrainTumorSegError(Exception):
+    """Base of every error this project raises on purpose.
+
+    ``kind`` is a stable word for programs, ``message`` says what happened and why, ``action`` what to do about it;
+    ``exit_code`` is what the command line ends with.
+    """
+
+    kind: ClassVar[str] = "defect"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, action: str = "") -> None:
+        super().__init__(message, action)
+        self.message = message
+        self.action = action
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.action}".strip()
+
+
+class InputError(BrainTumorSegError):
+    """The study, a setting or a path given by the user can't be used."""
+
+    kind = "input"
+    exit_code = 2
+
+
+class GeometryError(InputError):
+    """Arrays or volumes whose grids don't fit each other."""
+
+    kind = "geometry"
+
+
+class OutputError(InputError):
+    """A result can't be written: no permission, disk full, not a folder."""
+
+    kind = "output"
+
+
+class ModelError(BrainTumorSegError):
+    """A model is missing, can't be reached, or failed verification."""
+
+    kind = "model"
+    exit_code = 3
+
+
+class MemoryExhaustedError(BrainTumorSegError):
+    """Not enough memory, after every smaller way of working was tried."""
+
+    kind = "memory"
+    exit_code = 4
+
+
+class Cancelled(BrainTumorSegError):  # noqa: N818 - a wish of the user, not an error
+    """The user asked to stop. Never reported as a failure."""
+
+    kind = "cancelled"
+    exit_code = 5
+
+    def __init__(self) -> None:
+        super().__init__("Cancelled.", "Nothing was written.")

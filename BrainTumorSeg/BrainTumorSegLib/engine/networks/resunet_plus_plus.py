@@ -1,0 +1,58 @@
+"""ResUNet++ of Dai, Zhang and Shu (2024): ResUNet with an ASPP bridge and attention in the decoder."""
+
+from __future__ import annotations
+
+import torch
+from monai.networks.blocks.aspp import SimpleASPP
+from monai.networks.nets.attentionunet import AttentionBlock
+from torch import nn
+from torch.nn import functional
+
+from BrainTumorSegLib.engine.networks.resunet import WIDTHS, ResidualBlock, initialise_he_normal, stem
+
+ASPP_DILATIONS = (1, 2, 4, 6)
+"""The paper names no rates. At 16 x 16 Jha's 6-12-18 would mostly see padding, so these fit the bridge."""
+
+
+class ResUNetPlusPlus(nn.Module):
+    """Five levels 16-32-64-128-256, residual blocks down and up, ASPP bridge, attention gates, 1x1 output.
+
+    forward: float [B, input_channels, H, W], H and W multiples of 16 -> logits [B, 1, H, W]. At 256 x 256 the bridge
+    works at 16 x 16 x 256. The bridge is MONAI's SimpleASPP (Chen et al. 2017; four branches of 64 channels: 1 x 1
+    and three dilated 3 x 3, joined by 1 x 1), the gates are MONAI's AttentionBlock (Oktay et al. 2018), each gating a
+    skip by the decoder's upsampled features.
+
+    Source: Dai, Zhang, Shu, "Residual Connection Networks in Medical Image Processing", section 3.2, figures 1 and 2.
+    Where the paper is silent (dilations, gate kind, gate widths) the choices are those named here.
+    """
+
+    def __init__(self, input_channels: int = 3) -> None:
+        super().__init__()
+        self.stem = stem(input_channels, WIDTHS[0])
+        self.encoder = nn.ModuleList(ResidualBlock(a, b) for a, b in zip(WIDTHS, WIDTHS[1:], strict=False))
+        self.bridge = SimpleASPP(
+            spatial_dims=2,
+            in_channels=WIDTHS[-1],
+            conv_out_channels=WIDTHS[-1] // 4,
+            kernel_sizes=(1, 3, 3, 3),
+            dilations=ASPP_DILATIONS,
+            norm_type="BATCH",
+            acti_type="RELU",
+            bias=False,
+        )
+        steps = list(zip(WIDTHS[:0:-1], WIDTHS[-2::-1], strict=True))
+        self.gates = nn.ModuleList(AttentionBlock(2, f_int=skip // 2, f_g=below, f_l=skip) for below, skip in steps)
+        self.decoder = nn.ModuleList(ResidualBlock(below + skip, skip) for below, skip in steps)
+        self.output = nn.Conv2d(WIDTHS[0], 1, 1)
+        initialise_he_normal(self)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps float [B, C, H, W] to tumour logits [B, 1, H, W]."""
+        skips = [self.stem(x)]
+        for block in self.encoder:
+            skips.append(block(functional.max_pool2d(skips[-1], 2)))
+        x = self.bridge(skips.pop())
+        for gate, block in zip(self.gates, self.decoder, strict=True):
+            x = functional.interpolate(x, scale_factor=2.0)
+            x = block(torch.cat([x, gate(g=x, x=skips.pop())], dim=1))
+        return self.output(x)
