@@ -27,34 +27,41 @@ class _Module:
         return self._logic
 
 
-def _attachLogic(logic: Any, scene: Any, applicationLogic: Any) -> _Module:
-    if hasattr(logic, "SetMRMLApplicationLogic"):
-        logic.SetMRMLApplicationLogic(applicationLogic)
-    logic.SetMRMLScene(scene)
+def _attach(name: str, logic: Any, applicationLogic: Any) -> _Module:
+    applicationLogic.SetModuleLogic(name, logic)
+    logic.SetMRMLApplicationLogic(applicationLogic)
+    logic.SetMRMLScene(applicationLogic.GetMRMLScene())
     return _Module(logic)
+
+
+def _makeApplicationLogic(scene: Any) -> Any:
+    applicationLogic = slicer.vtkSlicerApplicationLogic()
+    applicationLogic.SetMRMLScene(scene)
+    applicationLogic.SetSliceLogics(vtk.vtkCollection())
+    applicationLogic.SetViewLogics(vtk.vtkCollection())
+    return applicationLogic
 
 
 def makeScene() -> Any:
     """Return a new ``vtkMRMLScene`` with the logics a segmentation needs, and make it ``slicer.mrmlScene``.
 
-    Also sets ``slicer.modules`` (volumes, segmentations, subjecthierarchy, terminologies, colors) and
-    ``slicer.applicationLogic`` (a name of ours that keeps the logic alive; Slicer has ``slicer.app``).
+    Also sets ``slicer.modules`` (colors, volumes, segmentations, subjecthierarchy, terminologies) and
+    ``slicer.applicationLogic`` (a name of ours that keeps the logic alive; Slicer has it as a method of ``slicer.app``).
+    The terminologies logic knows no list until one is loaded, for slicer-core ships none.
     """
     scene = slicer.vtkMRMLScene()
-    applicationLogic = slicer.vtkSlicerApplicationLogic()
-    applicationLogic.SetMRMLScene(scene)
-    applicationLogic.SetSliceLogics(vtk.vtkCollection())
-    applicationLogic.SetViewLogics(vtk.vtkCollection())
-    applicationLogic.GetColorLogic().SetMRMLScene(scene)
-    applicationLogic.GetColorLogic().AddDefaultColorNodes()
-    logics = {
-        "volumes": slicer.vtkSlicerVolumesLogic(),
-        "terminologies": slicer.vtkSlicerTerminologiesModuleLogic(),
-        "segmentations": slicer.vtkSlicerSegmentationsModuleLogic(),
-        "subjecthierarchy": slicer.vtkSlicerSubjectHierarchyModuleLogic(),
+    applicationLogic = _makeApplicationLogic(scene)
+    modules = {
+        "colors": _attach("Colors", slicer.vtkMRMLColorLogic(), applicationLogic),
+        "volumes": _attach("Volumes", slicer.vtkSlicerVolumesLogic(), applicationLogic),
+        "segmentations": _attach("Segmentations", slicer.vtkSlicerSegmentationsModuleLogic(), applicationLogic),
+        "subjecthierarchy": _attach(
+            "SubjectHierarchy", slicer.vtkSlicerSubjectHierarchyModuleLogic(), applicationLogic
+        ),
+        # Not attached to the scene: it would look for Slicer's lists in a folder that slicer-core does not have.
+        "terminologies": _Module(slicer.vtkSlicerTerminologiesModuleLogic()),
     }
-    modules = {name: _attachLogic(logic, scene, applicationLogic) for name, logic in logics.items()}
-    modules["colors"] = _Module(applicationLogic.GetColorLogic())
+    modules["colors"].logic().AddDefaultColorNodes()
     slicer.mrmlScene = scene
     slicer.modules = SimpleNamespace(**modules)
     slicer.applicationLogic = applicationLogic

@@ -1,0 +1,19 @@
+"""Fixtures for every test folder. This file's presence also puts tests/ on the import path (pytest's rootdir rule)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def scene() -> Iterator[Any]:
+    """A new real MRML scene, also as slicer.mrmlScene; skips where slicer-core is not installed."""
+    pytest.importorskip("slicer", reason="needs real MRML: pip install slicer-core")
+    from slicer_core_scene import makeScene
+
+    mrmlScene = makeScene()
+    yield mrmlScene
+    mrmlScene.Clear(1)
