@@ -1,0 +1,52 @@
+# make demo · make test · make lint · make bench. See README.md.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test lint format bench lock clean
+
+help: ## This list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+demo: $(READY) ## Make a synthetic study, segment it, say where the results are
+	@$(BIN)/braintumorseg sample demo/study
+	@$(BIN)/braintumorseg segment --flair demo/study/flair.nii.gz --t1 demo/study/t1.nii.gz \
+	  --t1c demo/study/t1c.nii.gz --output demo/tumour.seg.nrrd --probability demo/probability.nrrd \
+	  --report demo/report.json --preview demo/preview.png
+
+test: $(READY) ## The whole test suite
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## Formatting, lint and types, changing nothing
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(READY) ## Format the code and mend what ruff can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(READY) ## Time by stage and peak memory on this machine
+	@$(BIN)/python benchmarks/bench.py
+
+# Rebuilt only when the locks or the project's metadata change. --no-deps: the locks are complete, nothing else gets in.
+$(READY): requirements.lock requirements-torch.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"Python {v[0]}.{v[1]} is too old: 3.11 or newer is needed. Run make PYTHON=/path/to/python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the locked dependencies into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-torch.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'import torch' || { echo "torch does not load. On Linux the CPU build is needed: run PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make $(MAKECMDGOALS) after removing .venv." >&2; exit 1; }
+	@touch $@
+
+lock: $(READY) ## Write requirements.lock again from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-package torch --custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
+
+clean: ## Remove the environment and the demo's files
+	@rm -rf .venv demo
