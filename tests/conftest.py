@@ -1,4 +1,4 @@
-"""Fixtures for every test folder. This file's presence also puts tests/ on the import path (pytest's rootdir rule)."""
+"""Fixtures for every test folder."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ def scene() -> Iterator[Any]:
     pytest.importorskip("slicer", reason="needs real MRML: pip install slicer-core")
     from slicer_core_scene import makeScene
 
-    mrmlScene = makeScene()
-    yield mrmlScene
-    mrmlScene.Clear(1)
+    made = makeScene()
+    yield made
+    made.Clear(1)

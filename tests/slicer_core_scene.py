@@ -8,6 +8,7 @@ Not covered: ``slicer.app``, file readers and writers (``slicer.util.loadVolume`
 storage nodes and ``scene.WriteToMRB``), module plug-ins of the subject hierarchy, slice and 3D views, DICOM.
 """
 
+# ruff: noqa: N802, N803, N806 - Slicer's camelCase
 from __future__ import annotations
 
 from types import SimpleNamespace
@@ -46,7 +47,7 @@ def makeScene() -> Any:
     """Return a new ``vtkMRMLScene`` with the logics a segmentation needs, and make it ``slicer.mrmlScene``.
 
     Also sets ``slicer.modules`` (colors, volumes, segmentations, subjecthierarchy, terminologies) and
-    ``slicer.applicationLogic`` (a name of ours that keeps the logic alive; Slicer has it as a method of ``slicer.app``).
+    ``slicer.applicationLogic``, a name of ours that keeps the logic alive.
     The terminologies logic knows no list until one is loaded, for slicer-core ships none.
     """
     scene = slicer.vtkMRMLScene()
