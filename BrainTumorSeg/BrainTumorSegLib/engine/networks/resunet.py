@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional
+
+from BrainTumorSegLib.engine.networks.input_check import check_input
 
 WIDTHS = (16, 32, 64, 128, 256)
 """Channels from the stem at full resolution to the bottleneck at one sixteenth."""
@@ -25,9 +29,7 @@ class ResidualBlock(nn.Module):
             nn.Conv2d(output_channels, output_channels, 3, padding=1),
             nn.BatchNorm2d(output_channels),
         )
-        self.shortcut = nn.Sequential(
-            nn.Conv2d(input_channels, output_channels, 1), nn.BatchNorm2d(output_channels)
-        )
+        self.shortcut = nn.Sequential(nn.Conv2d(input_channels, output_channels, 1), nn.BatchNorm2d(output_channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps float [B, ci, H, W] to [B, f, H, W]."""
@@ -68,8 +70,9 @@ class ResUNet(nn.Module):
 
     def __init__(self, input_channels: int = 3) -> None:
         super().__init__()
+        self.input_channels = input_channels
         self.stem = stem(input_channels, WIDTHS[0])
-        self.encoder = nn.ModuleList(ResidualBlock(a, b) for a, b in zip(WIDTHS, WIDTHS[1:], strict=False))
+        self.encoder = nn.ModuleList(ResidualBlock(a, b) for a, b in pairwise(WIDTHS))
         self.decoder = nn.ModuleList(
             ResidualBlock(below + skip, skip) for below, skip in zip(WIDTHS[:0:-1], WIDTHS[-2::-1], strict=True)
         )
@@ -77,7 +80,8 @@ class ResUNet(nn.Module):
         initialise_he_normal(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps float [B, C, H, W] to tumour logits [B, 1, H, W]."""
+        """Maps float [B, C, H, W] to tumour logits [B, 1, H, W]. Raises InputError for another shape."""
+        check_input(x, self.input_channels)
         skips = [self.stem(x)]
         for block in self.encoder:
             skips.append(block(functional.max_pool2d(skips[-1], 2)))
