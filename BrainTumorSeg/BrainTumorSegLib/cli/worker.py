@@ -1,0 +1,27 @@
+"""``braintumorseg worker``: the engine for other programs, as JSON lines on stdin and stdout."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add this command's grammar."""
+    parser = commands.add_parser(
+        "worker",
+        parents=[common],
+        help="serve other programs, as JSON lines on stdin and stdout",
+        description="Serve other programs: one JSON request a line on stdin, one JSON event a line on stdout; logs go "
+        "to stderr. Ends at the end of stdin.",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(_arguments: argparse.Namespace) -> int:
+    from BrainTumorSegLib.engine.worker import claim_stdin, claim_stdout, serve
+    from BrainTumorSegLib.engine.worker_commands import WorkerCommands
+
+    with claim_stdout() as events:
+        serve(claim_stdin(), events, WorkerCommands().table())
+    return 0
