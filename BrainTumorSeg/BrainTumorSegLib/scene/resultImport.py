@@ -1,0 +1,195 @@
+"""The engine's result into the scene: one segmentation node and what belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+
+from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.scene.ownNodes import PROBABILITY, removePart
+from BrainTumorSegLib.scene.probabilityImport import showProbability
+from BrainTumorSegLib.scene.provenance import Provenance, isEdited, ownSegmentIds, writeProvenance
+from BrainTumorSegLib.scene.resultFiles import readOnGrid
+from BrainTumorSegLib.scene.resultTables import showLesions, showSliceScores
+from BrainTumorSegLib.scene.segmentVoxels import Mask, writeMask
+from BrainTumorSegLib.scene.studyExport import ExportedStudy
+from BrainTumorSegLib.scene.subjectHierarchy import placeBeside
+from BrainTumorSegLib.scene.terminology import SEGMENT_COLOUR, SEGMENT_NAME, describeAsTumour
+from BrainTumorSegLib.scene.undo import SegmentationUndo
+
+
+class EditedPolicy(Enum):
+    """What to do when the chosen segmentation holds a tumour that someone has corrected."""
+
+    KEEP = "keep"
+    """Leave it alone and put the result into a new segmentation."""
+    REPLACE = "replace"
+    """Replace it after saving the state for undo."""
+
+
+@dataclass(frozen=True)
+class ResultFiles:
+    """What the engine wrote: probability is None where none was asked for."""
+
+    segmentation: Path
+    probability: Path | None = None
+
+
+@dataclass(frozen=True)
+class ImportedResult:
+    """The result as it now is in the scene.
+
+    message: one sentence for the user. keptEdited: the chosen segmentation had been edited, so this is a new one.
+    undoable: earlier contents were replaced and can be brought back.
+    """
+
+    segmentationNode: slicer.vtkMRMLSegmentationNode
+    segmentId: str
+    message: str
+    keptEdited: bool
+    undoable: bool
+    sliceScoresNode: slicer.vtkMRMLTableNode
+    lesionsNode: slicer.vtkMRMLTableNode
+    probabilityNode: slicer.vtkMRMLScalarVolumeNode | None
+
+
+def importResult(
+    files: ResultFiles,
+    report: Mapping[str, Any],
+    study: ExportedStudy,
+    flairNode: slicer.vtkMRMLScalarVolumeNode,
+    segmentationNode: slicer.vtkMRMLSegmentationNode | None,
+    undo: SegmentationUndo,
+    policy: EditedPolicy = EditedPolicy.KEEP,
+) -> ImportedResult:
+    """Show a finished job's result. ``segmentationNode``: where the user wants it, None for a new node.
+
+    Voxels go onto FLAIR's grid in its own coordinates, under its parent transform, so both stay aligned when that
+    moves. Files are read and checked before the scene is touched. Raises InputError if FLAIR is gone or has another
+    size by now, BrainTumorSegError if a file is unreadable or lies on another grid.
+    """
+    _checkFlair(flairNode, study)
+    mask = readOnGrid(files.segmentation, study.flair) != 0
+    probability = None if files.probability is None else readOnGrid(files.probability, study.flair)
+    provenance = Provenance.ofReport(report, study.inputUids())
+    target, keptEdited = _targetNode(segmentationNode, flairNode, policy)
+    undoable = target.GetSegmentation().GetNumberOfSegments() > 0
+    if undoable:
+        undo.save(target)
+    segmentId = _writeSegment(target, mask, flairNode, provenance)
+    name = f"{flairNode.GetName()} tumour"
+    if probability is None:
+        removePart(target, PROBABILITY)
+        probabilityNode = None
+    else:
+        probabilityNode = showProbability(probability.astype(np.float32), flairNode, target)
+    return ImportedResult(
+        target,
+        segmentId,
+        sentenceOf(report),
+        keptEdited,
+        undoable,
+        showSliceScores(report, target, f"{name} slices"),
+        showLesions(report, target, f"{name} lesions"),
+        probabilityNode,
+    )
+
+
+def sentenceOf(report: Mapping[str, Any]) -> str:
+    """What was found, in one sentence."""
+    lesions = report["lesions"]
+    if not lesions:
+        return "No tumour found in this study. The segmentation is empty."
+    volume_ml = sum(lesion["volume_ml"] for lesion in lesions)
+    pieces = "1 lesion" if len(lesions) == 1 else f"{len(lesions)} lesions"
+    return f"Tumour found: {volume_ml:.1f} mL in {pieces}."
+
+
+def hasEditedTumour(segmentationNode: slicer.vtkMRMLSegmentationNode | None) -> bool:
+    """Whether a segmentation holds a tumour of ours that someone has corrected: time to ask which policy to take."""
+    if segmentationNode is None:
+        return False
+    ids = ownSegmentIds(segmentationNode)
+    return bool(ids) and all(isEdited(segmentationNode, each) for each in ids)
+
+
+def _checkFlair(flairNode: slicer.vtkMRMLScalarVolumeNode, study: ExportedStudy) -> None:
+    if flairNode is None or flairNode.GetScene() is None:
+        raise InputError(
+            "The FLAIR volume was removed from the scene while it was being segmented.",
+            "Load the study again, then segment again.",
+        )
+    image = flairNode.GetImageData()
+    size = image.GetDimensions() if image is not None else (0, 0, 0)
+    if size != study.flair.sizeIjk:
+        raise InputError(
+            f"The FLAIR volume was changed while it was being segmented: from {study.flair.sizeIjk} to {size} voxels.",
+            "Segment again.",
+        )
+
+
+def _targetNode(
+    segmentationNode: slicer.vtkMRMLSegmentationNode | None,
+    flairNode: slicer.vtkMRMLScalarVolumeNode,
+    policy: EditedPolicy,
+) -> tuple[slicer.vtkMRMLSegmentationNode, bool]:
+    """The node to write into, and whether an edited one was left alone for it."""
+    gone = segmentationNode is None or segmentationNode.GetScene() is None
+    keepEdited = policy is EditedPolicy.KEEP and not gone and hasEditedTumour(segmentationNode)
+    if gone or keepEdited:
+        return _newNode(flairNode), keepEdited
+    return segmentationNode, False
+
+
+def _newNode(flairNode: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLSegmentationNode:
+    scene = flairNode.GetScene()
+    name = scene.GenerateUniqueName(f"{flairNode.GetName()} segmentation")
+    return scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+
+
+def _writeSegment(
+    node: slicer.vtkMRMLSegmentationNode,
+    mask: Mask,
+    flairNode: slicer.vtkMRMLScalarVolumeNode,
+    provenance: Provenance,
+) -> str:
+    """Put the mask into our segment of a node, made where there is none, and return its ID."""
+    segmentation = node.GetSegmentation()
+    if segmentation.GetNumberOfSegments() == 0:
+        _adoptFlair(node, flairNode)
+    segmentId = _ownSegmentId(node) or segmentation.AddEmptySegment("", _freeName(segmentation), SEGMENT_COLOUR)
+    describeAsTumour(segmentation.GetSegment(segmentId))
+    writeMask(node, segmentId, mask, flairNode)
+    writeProvenance(node, segmentId, provenance)
+    node.CreateClosedSurfaceRepresentation()
+    return str(segmentId)
+
+
+def _adoptFlair(node: slicer.vtkMRMLSegmentationNode, flairNode: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Give an empty segmentation FLAIR's place: transform, grid, study, and a display of its own."""
+    node.SetAndObserveTransformNodeID(flairNode.GetTransformNodeID())
+    node.SetReferenceImageGeometryParameterFromVolumeNode(flairNode)
+    node.CreateDefaultDisplayNodes()
+    placeBeside(node, flairNode)
+
+
+def _ownSegmentId(node: slicer.vtkMRMLSegmentationNode) -> str:
+    """The segment to replace: one that nobody edited, else the first of ours; "" where there is none."""
+    ids = ownSegmentIds(node)
+    untouched = [each for each in ids if not isEdited(node, each)]
+    return next(iter((*untouched, *ids)), "")
+
+
+def _freeName(segmentation: slicer.vtkSegmentation) -> str:
+    """ "Tumour", or "Tumour 2" and so on where the user has segments of that name."""
+    name, number = SEGMENT_NAME, 1
+    while segmentation.GetSegmentIdBySegmentName(name):
+        number += 1
+        name = f"{SEGMENT_NAME} {number}"
+    return name

@@ -1,0 +1,81 @@
+"""Slice scores and lesions of a report as table nodes. Column names name unit and frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import slicer
+import vtk
+
+from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOrNew
+from BrainTumorSegLib.scene.subjectHierarchy import placeBeside
+
+_SLICE_COLUMNS = {
+    "index": vtk.vtkIntArray,
+    "position_mm": vtk.vtkDoubleArray,
+    "tumour_probability": vtk.vtkDoubleArray,
+    "segmented": vtk.vtkUnsignedCharArray,
+    "area_mm2": vtk.vtkDoubleArray,
+    "mean_uncertainty": vtk.vtkDoubleArray,
+}
+_LESION_COLUMNS = {
+    "id": vtk.vtkIntArray,
+    "volume_ml": vtk.vtkDoubleArray,
+    "longest_diameter_mm": vtk.vtkDoubleArray,
+    "axial_diameter_mm": vtk.vtkDoubleArray,
+    "axial_perpendicular_diameter_mm": vtk.vtkDoubleArray,
+    "centroid_r_mm": vtk.vtkDoubleArray,
+    "centroid_a_mm": vtk.vtkDoubleArray,
+    "centroid_s_mm": vtk.vtkDoubleArray,
+    "first_slice": vtk.vtkIntArray,
+    "last_slice": vtk.vtkIntArray,
+}
+
+
+def showSliceScores(
+    report: Mapping[str, Any], segmentationNode: slicer.vtkMRMLSegmentationNode, name: str
+) -> slicer.vtkMRMLTableNode:
+    """One row an axial slice, inferior first. position_mm: along the patient's superior axis, RAS z."""
+    node = partOrNew(segmentationNode, SLICE_SCORES, "vtkMRMLTableNode", name)
+    rows = [[each[column] for column in _SLICE_COLUMNS] for each in report["slices"]]
+    _fill(node, _SLICE_COLUMNS, rows)
+    placeBeside(node, segmentationNode)
+    return node
+
+
+def showLesions(
+    report: Mapping[str, Any], segmentationNode: slicer.vtkMRMLSegmentationNode, name: str
+) -> slicer.vtkMRMLTableNode:
+    """One row a lesion, largest first; no row where no tumour was found. Centroids in RAS."""
+    node = partOrNew(segmentationNode, LESIONS, "vtkMRMLTableNode", name)
+    _fill(node, _LESION_COLUMNS, [_lesionRow(each) for each in report["lesions"]])
+    placeBeside(node, segmentationNode)
+    return node
+
+
+def _lesionRow(lesion: Mapping[str, Any]) -> list[float]:
+    return [
+        lesion["id"],
+        lesion["volume_ml"],
+        lesion["longest_diameter_mm"],
+        *lesion["axial_diameters_mm"],
+        *lesion["centroid_ras"],
+        *lesion["slices"],
+    ]
+
+
+def _fill(
+    node: slicer.vtkMRMLTableNode, columns: Mapping[str, type[vtk.vtkDataArray]], rows: Sequence[Sequence[float]]
+) -> None:
+    """Replace a table's contents at once, so that views of it refresh once."""
+    wasModifying = node.StartModify()
+    node.RemoveAllColumns()
+    for position, (name, kind) in enumerate(columns.items()):
+        column = kind()
+        column.SetName(name)
+        for row in rows:
+            column.InsertNextValue(row[position])
+        node.AddColumn(column)
+    node.SetUseColumnTitleAsColumnHeader(True)
+    node.EndModify(wasModifying)

@@ -1,0 +1,137 @@
+"""Which slices deserve a second look, and bringing the slice views there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+
+from BrainTumorSegLib.scene.ownNodes import SLICE_SCORES, partOf
+from BrainTumorSegLib.scene.volumeGeometry import Matrix, ijkToWorld
+
+UNCERTAIN_SHARE = 1 / 3
+"""Share of the slices with any doubt that is offered for review, the most doubtful ones."""
+
+_SAME_DIRECTION = 0.9
+
+
+@dataclass(frozen=True)
+class SliceDoubt:
+    """What the review needs of one axial slice; index 0 is the most inferior."""
+
+    index: int
+    tumourProbability: float
+    area_mm2: float
+    meanUncertainty: float
+
+    @property
+    def isContradictory(self) -> bool:
+        """Whether the slice classifier and the outline disagree."""
+        return (self.tumourProbability >= 0.5) != (self.area_mm2 > 0)
+
+
+def slicesToReview(doubts: Sequence[SliceDoubt]) -> tuple[int, ...]:
+    """Indices from inferior to superior: contradictory slices, and the third with the highest mean uncertainty."""
+    doubtful = sorted((each for each in doubts if each.meanUncertainty > 0), key=lambda each: -each.meanUncertainty)
+    chosen = doubtful[: int(np.ceil(UNCERTAIN_SHARE * len(doubtful)))]
+    return tuple(sorted({each.index for each in chosen} | {each.index for each in doubts if each.isContradictory}))
+
+
+def doubtsOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[SliceDoubt, ...]:
+    """The slice scores kept with a result; () for a segmentation that is no result of this module."""
+    table = partOf(segmentationNode, SLICE_SCORES)
+    if table is None:
+        return ()
+    columns = [table.GetTable().GetColumnByName(name) for name in _COLUMNS]
+    rows = range(table.GetNumberOfRows())
+    return tuple(SliceDoubt(int(columns[0].GetValue(row)), *(c.GetValue(row) for c in columns[1:])) for row in rows)
+
+
+_COLUMNS = ("index", "tumour_probability", "area_mm2", "mean_uncertainty")
+
+
+@dataclass(frozen=True)
+class AxialSlices:
+    """The axial slices of a volume: those across the voxel axis that is closest to the patient's superior axis."""
+
+    ijkToWorld: Matrix
+    sizeIjk: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, volumeNode: slicer.vtkMRMLScalarVolumeNode) -> AxialSlices:
+        """Raises InputError under a non-linear transform."""
+        return cls(ijkToWorld(volumeNode), volumeNode.GetImageData().GetDimensions())
+
+    @property
+    def axis(self) -> int:
+        """0, 1 or 2 for i, j or k."""
+        return int(np.abs(self._directions()[2]).argmax())
+
+    def centreRas(self, index: int) -> tuple[float, float, float]:
+        """World position of the middle of a slice, mm."""
+        ijk = [(size - 1) / 2 for size in self.sizeIjk]
+        ijk[self.axis] = self._alongAxis(index)
+        x, y, z = (self.ijkToWorld @ [*ijk, 1.0])[:3]
+        return (float(x), float(y), float(z))
+
+    def indexAt(self, positionRas: Sequence[float]) -> float:
+        """Slice index, with fractions, of a world position."""
+        ijk = np.linalg.inv(self.ijkToWorld) @ [*positionRas, 1.0]
+        return float(self._alongAxis(ijk[self.axis]))
+
+    def normal(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """Unit vector across the slices."""
+        return np.asarray(self._directions()[:, self.axis])
+
+    def _directions(self) -> Matrix:
+        matrix = self.ijkToWorld[:3, :3]
+        return matrix / np.linalg.norm(matrix, axis=0)
+
+    def _alongAxis(self, index: float) -> float:
+        isUpward = self._directions()[2, self.axis] > 0
+        return index if isUpward else self.sizeIjk[self.axis] - 1 - index
+
+
+def axialViews(slices: AxialSlices) -> list[slicer.vtkMRMLSliceNode]:
+    """The slice views of the scene that show about these slices."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    return [node for node in nodes if abs(float(_normalOf(node) @ slices.normal())) > _SAME_DIRECTION]
+
+
+def shownIndex(slices: AxialSlices) -> float | None:
+    """The slice that the first axial view shows; None without such a view."""
+    for node in axialViews(slices):
+        matrix = node.GetSliceToRAS()
+        return slices.indexAt([matrix.GetElement(row, 3) for row in range(3)])
+    return None
+
+
+def showSlice(slices: AxialSlices, index: int) -> None:
+    """Move the axial views, and no other, to a slice."""
+    for node in axialViews(slices):
+        node.JumpSliceByOffsetting(*slices.centreRas(index))
+
+
+def showPosition(positionRas: Sequence[float]) -> None:
+    """Move all slice views to a world position, keeping their zoom."""
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        node.JumpSliceByOffsetting(*positionRas)
+
+
+def nextIndex(indices: Sequence[int], shown: float | None, step: int) -> int | None:
+    """The next index above (step 1) or below (step -1) the shown slice, around the end; None if there are none."""
+    if not indices:
+        return None
+    current = -1.0 if shown is None else shown
+    # Half a slice of tolerance: the view may stand anywhere within the slice it shows.
+    ahead = [index for index in indices if (index - current) * step > 0.5]
+    if not ahead:
+        return min(indices) if step > 0 else max(indices)
+    return min(ahead) if step > 0 else max(ahead)
+
+
+def _normalOf(node: slicer.vtkMRMLSliceNode) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    matrix = node.GetSliceToRAS()
+    return np.array([matrix.GetElement(row, 2) for row in range(3)])
