@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from monai.config import KeysCollection
-from monai.transforms import MapTransform
 
 from BrainTumorSegLib.engine.errors import InputError
 
@@ -25,8 +23,8 @@ def normalise_sequence(array: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
     array: finite numbers of any real type, [K, J, I] or any axis order, any unit. Voxels that equal the median of the
     volume's faces, where these make up a fifth of the volume or more, count as masked background whatever their value
-    (brain-masked z-scored studies have a 0 there, in the middle of the brain's values). The rest is shifted by its 0.5th
-    percentile and divided by the median of its bright part (over a quarter of the 99.5th percentile), which is brain
+    (brain-masked z-scored studies have a 0 there, in the middle of the brain's values). The rest is shifted by its
+    0.5th percentile and divided by the median of its bright part (over a quarter of the 99.5th percentile), which is brain
     tissue in heads with and without skull: so both get the same scale.
 
     Raises InputError if all voxels have one value.
@@ -47,21 +45,7 @@ def normalise_sequence(array: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
 
 def _masked_background(volume: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Voxels of the constant value in which a masked or padded volume is embedded; none where there is no such value."""
+    """Voxels of the constant value in which a masked or padded volume is embedded; none where there is none."""
     faces = np.concatenate([volume.take(end, axis=axis).ravel() for axis in range(volume.ndim) for end in (0, -1)])
     constant = volume == np.median(faces)
     return constant if constant.mean() >= _MASKED_SHARE else np.zeros_like(constant)
-
-
-class NormaliseSequenced(MapTransform):
-    """MONAI dictionary transform: ``normalise_sequence`` on channel-first arrays or tensors [1, ...]."""
-
-    def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys)
-
-    def __call__(self, data: dict) -> dict:
-        """Replaces each key's values in place of a shallow copy; metadata such as an affine stays."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            result[key][0] = result[key].new_tensor(normalise_sequence(result[key][0]))
-        return result

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from BrainTumorSegLib.engine.geometry import Geometry
-from BrainTumorSegLib.engine.settings import SegmentSettings
+from BrainTumorSegLib.engine.settings import UsedSettings
 from BrainTumorSegLib.engine.study import Study
 
 
@@ -34,8 +34,8 @@ class SliceScore:
 class Lesion:
     """One connected piece of the mask (26-neighbourhood), largest first, ids from 1.
 
-    longest_diameter_mm: largest distance of two of its voxel centres in 3D. axial_diameters_mm: the longest in-slice diameter in the
-    axial slice where that is greatest, and the longest one perpendicular to it there (both in-slice). slices: first
+    longest_diameter_mm: largest distance of two of its voxel centres in 3D. axial_diameters_mm: the longest in-slice
+    diameter in the axial slice where that is greatest, and the longest one perpendicular to it there (both in-slice). slices: first
     and last axial slice index, inclusive, inferior first.
     """
 
@@ -62,7 +62,7 @@ class Result:
     """Mask and probability on FLAIR's own grid, with everything needed to trace and review them.
 
     mask: bool [K, J, I]. probability: float32 [K, J, I], 0-1, 0 outside the network's view and in slices that the
-    gate left out. settings: with every None replaced by the value used. device: "cpu", "cuda:0", ... ; precision:
+    gate left out. settings: those really used. device: "cpu", "cuda:0", ... ; precision:
     "float32", "bfloat16", "float16". timings_s: seconds by stage. warnings: the study's, then the pipeline's.
     """
 
@@ -73,7 +73,7 @@ class Result:
     lesions: tuple[Lesion, ...]
     segmentation_model: ModelProvenance
     classifier_model: ModelProvenance | None
-    settings: SegmentSettings
+    settings: UsedSettings
     device: str
     precision: str
     timings_s: dict[str, float] = field(default_factory=dict)

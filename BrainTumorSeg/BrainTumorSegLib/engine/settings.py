@@ -40,3 +40,13 @@ class SegmentSettings:
                 f"The minimum lesion volume is {self.min_volume_ml} mL, but must be between 0 and 1000 mL.",
                 "Choose a volume such as 0.1.",
             )
+
+
+@dataclass(frozen=True)
+class UsedSettings:
+    """The settings of a finished run: as SegmentSettings, with the model's recommendation where nothing was chosen."""
+
+    threshold: float
+    gate: float
+    min_volume_ml: float
+    tta: bool

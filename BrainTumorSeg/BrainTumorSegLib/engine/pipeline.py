@@ -1,0 +1,237 @@
+"""The two stages of the published systems: classify slices, segment those that may hold tumour, and make a Result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from BrainTumorSegLib.engine.bundle import Bundle, load_bundle
+from BrainTumorSegLib.engine.device import Compute, choose
+from BrainTumorSegLib.engine.errors import Cancelled
+from BrainTumorSegLib.engine.inference import NetworkRunner
+from BrainTumorSegLib.engine.lesions import find_lesions, slice_measures
+from BrainTumorSegLib.engine.models import ModelStore
+from BrainTumorSegLib.engine.postprocessing import mask_from_probability
+from BrainTumorSegLib.engine.preprocessing import SIZE_PX, AxialSlices, prepare
+from BrainTumorSegLib.engine.result import ModelProvenance, Result, SliceScore
+from BrainTumorSegLib.engine.settings import SegmentSettings, UsedSettings
+from BrainTumorSegLib.engine.study import Study
+
+Progress = Callable[[str, float], None]
+"""Called with (stage, fraction done, 0-1, never decreasing)."""
+
+_SPANS = {"preprocess": (0.0, 0.1), "classify": (0.1, 0.4), "segment": (0.4, 0.95), "postprocess": (0.95, 1.0)}
+"""Which part of the segmenter's work each stage is, roughly by its time."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A segmentation bundle, its slice classifier if it has one, and where both came from."""
+
+    segmentation: Bundle
+    segmentation_provenance: ModelProvenance
+    classifier: Bundle | None = None
+    classifier_provenance: ModelProvenance | None = None
+
+
+def load_model(store: ModelStore, name: str | None = None) -> Model:
+    """Loads the named segmentation model (None: the default) and its classifier, verified by SHA-256.
+
+    Raises ModelError where a file is missing, damaged or not usable.
+    """
+    entry = store.entry(name)
+    segmentation, provenance = _load(store, entry.name)
+    if entry.classifier is None:
+        return Model(segmentation, provenance)
+    return Model(segmentation, provenance, *_load(store, entry.classifier))
+
+
+def _load(store: ModelStore, name: str) -> tuple[Bundle, ModelProvenance]:
+    entry = store.entry(name)
+    return load_bundle(store.path(name)), ModelProvenance(entry.name, entry.version, entry.sha256, entry.licence)
+
+
+def load_segmenter(store: ModelStore, model_name: str | None = None, device: str = "auto") -> Segmenter:
+    """A segmenter of a model in the store. Raises ModelError, or InputError for a device that isn't there."""
+    return Segmenter(load_model(store, model_name), choose(device))
+
+
+@dataclass
+class _Stopwatch:
+    """Reports progress, looks for cancellation, and measures each stage."""
+
+    on_progress: Progress
+    is_cancelled: Callable[[], bool]
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[float], None]]:
+        if self.is_cancelled():
+            raise Cancelled
+        start, end = _SPANS[name]
+        self.on_progress(name, start)
+        started = time.perf_counter()
+        yield lambda fraction: self.on_progress(name, start + fraction * (end - start))
+        self.timings_s[name] = time.perf_counter() - started
+
+
+class Segmenter:
+    """A model kept ready on a device. The same study and settings give the same result, bit for bit, on one device."""
+
+    def __init__(self, model: Model, compute: Compute) -> None:
+        self._model = model
+        self._segment = NetworkRunner(model.segmentation.network, compute)
+        self._classify = NetworkRunner(model.classifier.network, compute) if model.classifier else None
+
+    def segment(
+        self,
+        study: Study,
+        settings: SegmentSettings = SegmentSettings(),  # noqa: B008 - frozen
+        on_progress: Progress = lambda _stage, _fraction: None,
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ) -> Result:
+        """Finds the tumour in a study.
+
+        Raises Cancelled soon after ``is_cancelled`` says so, InputError for a sequence without contrast, and
+        MemoryExhaustedError when every smaller way of working was tried.
+        """
+        used = self._resolve(settings)
+        watch = _Stopwatch(on_progress, is_cancelled)
+        with watch.stage("preprocess"):
+            slices = prepare(study)
+        with watch.stage("classify") as on_fraction:
+            scores = self._classify_slices(slices, on_fraction, is_cancelled)
+        chosen = _through_gate(scores, used.gate, slices.neighbour_step, len(slices))
+        with watch.stage("segment") as on_fraction:
+            maps = self._segment_slices(slices, chosen, used.tta, on_fraction, is_cancelled)
+        with watch.stage("postprocess"):
+            result = self._result(study, slices, maps, scores, chosen, used)
+        return replace(result, timings_s=watch.timings_s)
+
+    def _resolve(self, settings: SegmentSettings) -> UsedSettings:
+        """The settings, with the model's recommendations where the user chose nothing."""
+        recommended = self._model.segmentation.recommendation
+        gate = self._model.classifier.recommendation.gate if self._model.classifier else 0.0
+        return UsedSettings(
+            threshold=recommended.threshold if settings.threshold is None else settings.threshold,
+            gate=gate if settings.gate is None else settings.gate,
+            min_volume_ml=recommended.min_volume_ml if settings.min_volume_ml is None else settings.min_volume_ml,
+            tta=settings.tta,
+        )
+
+    def _classify_slices(
+        self, slices: AxialSlices, on_fraction: Callable[[float], None], is_cancelled: Callable[[], bool]
+    ) -> npt.NDArray[np.float32] | None:
+        bundle, runner = self._model.classifier, self._classify
+        if bundle is None or runner is None:
+            return None
+        positions = np.arange(len(slices))
+        logits = runner.run(lambda p: slices.channels(bundle.channels, p), positions, on_fraction, is_cancelled)
+        return _sigmoid(logits / bundle.recommendation.temperature)
+
+    def _segment_slices(
+        self,
+        slices: AxialSlices,
+        chosen: npt.NDArray[np.bool_],
+        tta: bool,
+        on_fraction: Callable[[float], None],
+        is_cancelled: Callable[[], bool],
+    ) -> npt.NDArray[np.float32]:
+        """Tumour probability float32 [S, 256, 256], 0 in slices that were not chosen."""
+        maps = np.zeros((len(slices), SIZE_PX, SIZE_PX), np.float32)
+        positions = np.flatnonzero(chosen)
+        if not len(positions):
+            return maps
+        views = (1, -1) if tta else (1,)
+        for number, step in enumerate(views):
+            start = number / len(views)
+            maps[positions] += self._view(
+                slices, positions, step, partial(_report_part, on_fraction, start, len(views)), is_cancelled
+            ) / len(views)
+        return maps
+
+    def _view(
+        self,
+        slices: AxialSlices,
+        positions: npt.NDArray[np.intp],
+        step: int,
+        on_fraction: Callable[[float], None],
+        is_cancelled: Callable[[], bool],
+    ) -> npt.NDArray[np.float32]:
+        """Tumour probability [B, 256, 256] of the slices seen as they are (step 1) or mirrored left-right (step -1)."""
+        bundle = self._model.segmentation
+
+        def make_input(some: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+            return np.ascontiguousarray(slices.channels(bundle.channels, some)[..., ::step])
+
+        logits = self._segment.run(make_input, positions, on_fraction, is_cancelled)
+        return _sigmoid(logits[:, 0, :, ::step] / bundle.recommendation.temperature)
+
+    def _result(
+        self,
+        study: Study,
+        slices: AxialSlices,
+        maps: npt.NDArray[np.float32],
+        scores: npt.NDArray[np.float32] | None,
+        chosen: npt.NDArray[np.bool_],
+        used: UsedSettings,
+    ) -> Result:
+        """Everything that follows from the slices' maps [S, 256, 256]; timings are left out."""
+        probability = np.clip(slices.restore(maps), 0.0, 1.0)
+        mask = mask_from_probability(probability, study.geometry, used.threshold, used.min_volume_ml)
+        if scores is None:
+            scores = maps.max(axis=(1, 2))
+        runners = [runner for runner in (self._segment, self._classify) if runner]
+        notes = [note for runner in runners for note in runner.notes]
+        return Result(
+            study=study,
+            mask=mask,
+            probability=probability,
+            slices=_slice_scores(study, mask, probability, scores, chosen),
+            lesions=find_lesions(mask, study.geometry),
+            segmentation_model=self._model.segmentation_provenance,
+            classifier_model=self._model.classifier_provenance,
+            settings=used,
+            device=str(self._segment.device),
+            precision=str(self._segment.precision).removeprefix("torch."),
+            warnings=(*study.warnings, *notes),
+        )
+
+
+def _through_gate(
+    scores: npt.NDArray[np.float32] | None, gate: float, neighbour_step: int, slices: int
+) -> npt.NDArray[np.bool_]:
+    """Which slices to segment: all but those that are, with their neighbours on both sides, below the gate."""
+    if scores is None:
+        return np.ones(slices, np.bool_)
+    return ndimage.maximum_filter1d(scores, 2 * neighbour_step + 1, mode="nearest") >= gate
+
+
+def _slice_scores(
+    study: Study,
+    mask: npt.NDArray[np.bool_],
+    probability: npt.NDArray[np.float32],
+    scores: npt.NDArray[np.float32],
+    chosen: npt.NDArray[np.bool_],
+) -> tuple[SliceScore, ...]:
+    measures = slice_measures(mask, probability, study.geometry)
+    return tuple(
+        SliceScore(index, m.position_mm, float(scores[index]), bool(chosen[index]), m.area_mm2, m.mean_uncertainty)
+        for index, m in enumerate(measures)
+    )
+
+
+def _report_part(on_fraction: Callable[[float], None], start: float, parts: int, fraction: float) -> None:
+    on_fraction(start + fraction / parts)
+
+
+def _sigmoid(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    # Stable for large magnitudes, which exp of the raw logit is not.
+    return (0.5 * (1.0 + np.tanh(0.5 * logits))).astype(np.float32)
