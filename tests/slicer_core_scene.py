@@ -11,6 +11,7 @@ storage nodes and ``scene.WriteToMRB``), module plug-ins of the subject hierarch
 # ruff: noqa: N802, N803, N806 - Slicer's camelCase
 from __future__ import annotations
 
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -43,11 +44,20 @@ def _makeApplicationLogic(scene: Any) -> Any:
     return applicationLogic
 
 
+def _attachCache(scene: Any, folder: str) -> Any:
+    """What unpacks an .mrb, which Slicer's application sets up with its settings' cache folder."""
+    logic = slicer.vtkMRMLRemoteIOLogic()
+    logic.SetMRMLScene(scene)
+    logic.AddDataIOToScene()
+    logic.GetCacheManager().SetRemoteCacheDirectory(folder)
+    return logic
+
+
 def makeScene() -> Any:
     """Return a new ``vtkMRMLScene`` with the logics a segmentation needs, and make it ``slicer.mrmlScene``.
 
     Also sets ``slicer.modules`` (colors, volumes, segmentations, subjecthierarchy, terminologies) and
-    ``slicer.applicationLogic``, a name of ours that keeps the logic alive.
+    the names of ours that keep the rest alive: ``slicer.applicationLogic``, ``cacheFolder``, ``remoteLogic``.
     The terminologies logic knows no list until one is loaded, for slicer-core ships none.
     """
     scene = slicer.vtkMRMLScene()
@@ -66,4 +76,6 @@ def makeScene() -> Any:
     slicer.mrmlScene = scene
     slicer.modules = SimpleNamespace(**modules)
     slicer.applicationLogic = applicationLogic
+    slicer.cacheFolder = TemporaryDirectory()
+    slicer.remoteLogic = _attachCache(scene, slicer.cacheFolder.name)
     return scene

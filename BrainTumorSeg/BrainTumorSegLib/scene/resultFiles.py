@@ -17,12 +17,13 @@ _GRID_TOLERANCE_MM = 0.01
 
 
 def readOnGrid(path: Path, grid: ExportedVolume) -> npt.NDArray[np.generic]:
-    """The voxels [K, J, I] of a file that lies on ``grid``.
+    """The voxels [K, J, I] of an NRRD file that lies on ``grid``.
 
     Raises BrainTumorSegError if it can't be read or lies elsewhere, which would put a tumour in the wrong place.
     """
     node = slicer.vtkMRMLScalarVolumeNode()
-    storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+    # Not the archetype storage node: it turns left-handed grids over, and then the voxels are in another order.
+    storage = slicer.vtkMRMLNRRDStorageNode()
     storage.SetFileName(str(path))
     storage.SetCenterImage(False)
     if not path.is_file() or not storage.ReadData(node) or node.GetImageData() is None:

@@ -80,7 +80,7 @@ def exportStudy(
 
 def _checkDistinct(chosen: dict[Role, slicer.vtkMRMLVolumeNode]) -> None:
     if len({node.GetID() for node in chosen.values()}) < len(chosen):
-        titles = " and ".join(role.title for role in chosen)
+        titles = " and ".join(role.label for role in chosen)
         raise InputError(
             f"The same volume is chosen more than once among {titles}.",
             "Choose a different volume for each, or leave T1 and T1 with contrast empty.",
@@ -92,8 +92,8 @@ def _checkKind(volumeNode: slicer.vtkMRMLVolumeNode, role: Role) -> None:
     if className != "vtkMRMLScalarVolumeNode":
         kind = _KINDS.get(className, f"a node of type {className}")
         raise InputError(
-            f"The volume chosen as {role.title} is {kind}, but a scalar MR volume is needed.",
-            f"Choose a scalar volume as {role.title}.",
+            f"The volume chosen as {role.label} is {kind}, but a scalar MR volume is needed.",
+            f"Choose a scalar volume as {role.label}.",
         )
 
 
@@ -101,19 +101,19 @@ def _checkContents(volumeNode: slicer.vtkMRMLVolumeNode, role: Role) -> None:
     image = volumeNode.GetImageData()
     if image is None or 0 in image.GetDimensions() or image.GetPointData().GetScalars() is None:
         raise InputError(
-            f"The volume chosen as {role.title} has no image data.",
+            f"The volume chosen as {role.label} has no image data.",
             "Load the volume again; its file may be missing or unreadable.",
         )
     components = image.GetNumberOfScalarComponents()
     if components != 1:
         raise InputError(
-            f"The volume chosen as {role.title} has {components} values a voxel, but one is needed.",
+            f"The volume chosen as {role.label} has {components} values a voxel, but one is needed.",
             "Choose a volume with one grey value a voxel.",
         )
     low, high = image.GetScalarRange()
     if low == high:
         raise InputError(
-            f"Every voxel of the volume chosen as {role.title} has the same value ({low:g}).",
+            f"Every voxel of the volume chosen as {role.label} has the same value ({low:g}).",
             "Choose another volume; this one shows nothing.",
         )
 
@@ -122,12 +122,12 @@ def _checkGrid(volumeNode: slicer.vtkMRMLVolumeNode, role: Role) -> None:
     matrix = ijkToWorld(volumeNode)
     if abs(np.linalg.det(matrix[:3, :3])) < 1e-12:
         raise InputError(
-            f"The voxels of the volume chosen as {role.title} have no extent (spacing or transform is zero).",
+            f"The voxels of the volume chosen as {role.label} have no extent (spacing or transform is zero).",
             "Correct the spacing in the Volumes module or remove the transform.",
         )
     if isSheared(matrix):
         raise InputError(
-            f"The voxel axes of the volume chosen as {role.title} are not perpendicular (the grid is sheared).",
+            f"The voxel axes of the volume chosen as {role.label} are not perpendicular (the grid is sheared).",
             "Remove the shearing transform, or resample the volume with the Crop Volume module.",
         )
 
