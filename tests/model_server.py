@@ -1,0 +1,142 @@
+"""A real HTTP server on this machine that delivers model files, well or badly, and a small index of them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PIECE_BYTES = 16 * 1024
+
+
+def make_content(size_bytes: int, seed: int = 0) -> bytes:
+    """Random bytes, always the same for one seed."""
+    return np.random.default_rng(seed).bytes(size_bytes)
+
+
+def make_entry(name: str, content: bytes, **changes: Any) -> dict[str, Any]:
+    """An entry of the index for a file with this content, as decoded JSON."""
+    entry = {
+        "name": name,
+        "version": "1.0.0",
+        "task": "segmentation",
+        "file": f"{name}-1.0.0.zip",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size_bytes": len(content),
+        "licence": "CC-BY-NC-SA-4.0",
+        "title": "A model",
+        "description": "For tests.",
+        "classifier": None,
+        "metrics": {"dice_mean": 0.9},
+        "default": False,
+    }
+    return entry | changes
+
+
+@dataclass
+class ModelServer:
+    """What the server has and how it behaves.
+
+    files: content by path. supports_range: whether it honours Range (and If-Range, given an etag). cuts: for one
+    request after the other, the bytes after which the connection is cut; none left means it isn't. status: answered
+    instead of the file, for as many requests as status_count. stall_after: bytes after which nothing more comes for
+    stall_s seconds. pause_s: before every 16 KiB. requests: path and headers of what was asked.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    supports_range: bool = True
+    etag: str | None = None
+    cuts: list[int] = field(default_factory=list)
+    status: int | None = None
+    status_count: int = 1_000_000
+    stall_after: int | None = None
+    stall_s: float = 0.0
+    pause_s: float = 0.0
+    sends_length: bool = True
+    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    address: str = ""
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """Send what was asked for, with the faults that are set."""
+        self.requests.append((handler.path, dict(handler.headers)))
+        if self.status is not None and self.status_count > 0:
+            self.status_count -= 1
+            handler.send_error(self.status)
+            return
+        if handler.path not in self.files:
+            handler.send_error(404)
+            return
+        content = self.files[handler.path]
+        start = self._start(handler)
+        if start >= len(content):
+            handler.send_error(416)
+            return
+        self._send_head(handler, start, len(content))
+        self._send_body(handler, content[start:])
+
+    def _start(self, handler: BaseHTTPRequestHandler) -> int:
+        found = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
+        is_same = handler.headers.get("If-Range") in {None, self.etag}
+        return int(found[1]) if found and self.supports_range and is_same else 0
+
+    def _send_head(self, handler: BaseHTTPRequestHandler, start: int, size: int) -> None:
+        handler.send_response(206 if start else 200)
+        if start:
+            handler.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+        if self.etag:
+            handler.send_header("ETag", self.etag)
+        if self.sends_length:
+            handler.send_header("Content-Length", str(size - start))
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+
+    def _send_body(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
+        cut = self.cuts.pop(0) if self.cuts else len(body)
+        for begin in range(0, min(cut, len(body)), PIECE_BYTES):
+            if self.stall_after is not None and begin >= self.stall_after:
+                self.stopped.wait(self.stall_s)
+            time.sleep(self.pause_s)
+            with contextlib.suppress(OSError):  # the client may have left
+                handler.wfile.write(body[begin : min(begin + PIECE_BYTES, cut)])
+                handler.wfile.flush()
+
+
+@contextlib.contextmanager
+def serving(certificate: Path | None = None, key: Path | None = None) -> Iterator[ModelServer]:
+    """A server that runs during the block, with TLS where it is given a certificate."""
+    server = ModelServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            server.answer(self)
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Say nothing."""
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.daemon_threads = True
+    scheme = "http"
+    if certificate is not None:
+        scheme = "https"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        http.socket = context.wrap_socket(http.socket, server_side=True)
+    server.address = f"{scheme}://127.0.0.1:{http.server_address[1]}"
+    threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.stopped.set()
+        http.shutdown()
+        http.server_close()
