@@ -8,6 +8,12 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import slicer
+
+from BrainTumorSegLib.engine.geometry import Geometry
+from BrainTumorSegLib.engine.report import build_report
+from BrainTumorSegLib.engine.result import Lesion, ModelProvenance, Result, SliceScore
+from BrainTumorSegLib.engine.settings import SegmentSettings
+from BrainTumorSegLib.engine.study import Study
 from BrainTumorSegLib.scene.resultImport import ResultFiles
 from BrainTumorSegLib.scene.studyExport import ExportedStudy, exportStudy
 
@@ -98,28 +104,21 @@ def writeBall(study: ExportedStudy, folder: Path, threshold: float = 50) -> Resu
 
 
 def reportOf(lesions: int = 1) -> dict[str, Any]:
-    """A report in the engine's form, with as many lesions as asked."""
-    lesion = {
-        "volume_ml": 3.05,
-        "longest_diameter_mm": 18.0,
-        "axial_diameters_mm": [17.5, 16.0],
-        "centroid_ras": [12.0, -7.0, 21.0],
-        "slices": [4, 9],
-    }
-    score = {
-        "position_mm": 1.0,
-        "tumour_probability": 0.75,
-        "segmented": True,
-        "area_mm2": 12.5,
-        "mean_uncertainty": 0.125,
-    }
-    return {
-        "model": {"name": "lgg", "version": "1.0.0", "sha256": "ab" * 32, "licence": "CC-BY-NC-SA-4.0"},
-        "device": "cpu",
-        "settings": {"threshold": 0.5, "gate": 0.05, "min_volume_ml": 0.1, "tta": False},
-        "slices": [{"index": index, **score} for index in range(3)],
-        "lesions": [{"id": number + 1, **lesion} for number in range(lesions)],
-        "warnings": [],
-    }
-
-
+    """A report as the engine builds it, with as many lesions as asked."""
+    grid_2x2x3 = Geometry((2, 2, 3), (1, 1, 1), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    study = Study(np.zeros((3, 2, 2), np.float32), grid_2x2x3)
+    result = Result(
+        study=study,
+        mask=np.full((3, 2, 2), lesions > 0),
+        probability=np.zeros((3, 2, 2), np.float32),
+        slices=tuple(SliceScore(index, 1.0 + index, 0.75, True, 12.5, 0.125) for index in range(SIZE_IJK[2])),
+        lesions=tuple(
+            Lesion(number + 1, 3.05, 18.0, (17.5, 16.0), (12.0, -7.0, 21.0), (1, 2)) for number in range(lesions)
+        ),
+        segmentation_model=ModelProvenance("lgg", "1.0.0", "ab" * 32, "CC-BY-NC-SA-4.0"),
+        classifier_model=ModelProvenance("slices", "1.0.0", "cd" * 32, "CC-BY-NC-SA-4.0"),
+        settings=SegmentSettings(0.5, 0.05, 0.1),
+        device="cpu",
+        precision="float32",
+    )
+    return build_report(result)

@@ -20,7 +20,10 @@ def names(guess: Any) -> tuple[str | None, ...]:
     ("loaded", "expected"),
     [
         (["flair", "t1", "t1c"], ("flair", "t1", "t1c")),
-        (["5: AX T2 FLAIR", "3: AX T1 PRE", "8: AX T1 POST GD"], ("5: AX T2 FLAIR", "3: AX T1 PRE", "8: AX T1 POST GD")),
+        (
+            ["5: AX T2 FLAIR", "3: AX T1 PRE", "8: AX T1 POST GD"],
+            ("5: AX T2 FLAIR", "3: AX T1 PRE", "8: AX T1 POST GD"),
+        ),
         (["BraTS_01_t1ce", "BraTS_01_flair", "BraTS_01_t2"], ("BraTS_01_flair", None, "BraTS_01_t1ce")),
         (["MPRAGE", "t2_tirm_tra_dark-fluid"], ("t2_tirm_tra_dark-fluid", "MPRAGE", None)),
         (["CT head", "T2"], (None, None, None)),

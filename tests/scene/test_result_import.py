@@ -13,9 +13,12 @@ pytest.importorskip("slicer", reason="needs real MRML: pip install slicer-core")
 
 import slicer
 import vtk
+
+from BrainTumorSegLib import __version__
 from BrainTumorSegLib.engine.errors import BrainTumorSegError, InputError
 from BrainTumorSegLib.scene.ownNodes import LESIONS, PROBABILITY, SLICE_SCORES, partOf
 from BrainTumorSegLib.scene.provenance import (
+    Provenance,
     isEdited,
     markEditedIfChanged,
     ownSegmentIds,
@@ -95,6 +98,12 @@ def paint(result: ImportedResult, flair: Any) -> None:
     writeMask(result.segmentationNode, result.segmentId, mask, flair)
 
 
+def provenanceOf(result: ImportedResult) -> Provenance:
+    found = readProvenance(tagsOf(result))
+    assert found is not None
+    return found
+
+
 def tagsOf(result: ImportedResult) -> Any:
     return result.segmentationNode.GetSegmentation().GetSegment(result.segmentId)
 
@@ -144,7 +153,20 @@ def test_segment_is_named_coded_and_coloured(scene: Any, segment: Segment) -> No
     assert "SCT^49755003^Morphologically Altered Structure~SCT^108369006^Neoplasm" in entry
     assert entry.endswith("SCT^12738006^Brain~^^")
     assert tagOf(made, "DICOM.SegmentAlgorithmType") == "AUTOMATIC"
-    assert tagOf(made, "DICOM.SegmentAlgorithmName") == "BrainTumorSeg 0.1.0 lgg 1.0.0 abababababab"
+    assert tagOf(made, "DICOM.SegmentAlgorithmName") == f"BrainTumorSeg {__version__} lgg 1.0.0 abababababab"
+
+
+def test_tags_say_model_settings_and_inputs(scene: Any, segment: Segment) -> None:
+    assert provenanceOf(segment(addVolume(scene, "FLAIR"))) == Provenance(
+        softwareVersion=__version__,
+        modelName="lgg",
+        modelVersion="1.0.0",
+        modelSha256="ab" * 32,
+        classifier=f"slices 1.0.0 {'cd' * 32}",
+        device="cpu",
+        settings={"threshold": 0.5, "gate": 0.05, "min_volume_ml": 0.1, "tta": False},
+        inputUids={"flair": ""},
+    )
 
 
 def test_reference_volume_is_flair(scene: Any, segment: Segment) -> None:
@@ -165,21 +187,21 @@ def test_result_lies_in_the_study_of_flair(scene: Any, segment: Segment) -> None
 
 def test_no_tumour_is_a_result_in_words(scene: Any, segment: Segment) -> None:
     result = segment(addVolume(scene, "FLAIR"), threshold=1000, lesions=0)
-    assert result.message == "No tumour found in this study. The segmentation is empty."
+    assert result.message == "No tumour found in 18 slices; the segmentation is empty."
     assert result.segmentationNode.GetSegmentation().GetNumberOfSegments() == 1
     assert result.lesionsNode.GetNumberOfRows() == 0
     assert not isEdited(result.segmentationNode, result.segmentId)
 
 
-@pytest.mark.parametrize(("lesions", "words"), [(1, "3.0 mL in 1 lesion."), (2, "6.1 mL in 2 lesions.")])
-def test_found_tumour_is_said_with_its_volume(scene: Any, segment: Segment, lesions: int, words: str) -> None:
-    assert segment(addVolume(scene, "FLAIR"), lesions=lesions).message == f"Tumour found: {words}"
+def test_message_is_the_summary_of_the_report(scene: Any, segment: Segment) -> None:
+    message = segment(addVolume(scene, "FLAIR"), lesions=2).message
+    assert message == "Tumour found: 2 lesions, 0.0 mL in all, in slices 2 to 3 of 18."
 
 
 def test_tables_hold_the_report(scene: Any, segment: Segment) -> None:
     result = segment(addVolume(scene, "FLAIR"))
     scores, lesions = result.sliceScoresNode, result.lesionsNode
-    assert scores.GetNumberOfRows() == 3
+    assert scores.GetNumberOfRows() == 18
     assert [scores.GetColumnName(column) for column in range(scores.GetNumberOfColumns())] == [
         "index",
         "position_mm",
@@ -191,7 +213,7 @@ def test_tables_hold_the_report(scene: Any, segment: Segment) -> None:
     assert lesions.GetTable().GetValueByName(0, "volume_ml").ToDouble() == 3.05
     assert lesions.GetTable().GetValueByName(0, "axial_perpendicular_diameter_mm").ToDouble() == 16.0
     assert lesions.GetTable().GetValueByName(0, "centroid_a_mm").ToDouble() == -7.0
-    assert lesions.GetTable().GetValueByName(0, "last_slice").ToInt() == 9
+    assert lesions.GetTable().GetValueByName(0, "last_slice").ToInt() == 2
 
 
 def test_probability_lies_on_flair_and_follows_it(scene: Any, segment: Segment) -> None:
@@ -322,7 +344,7 @@ def test_saved_seg_nrrd_keeps_voxels_and_tags(scene: Any, segment: Segment, tmp_
     np.testing.assert_array_equal(
         maskOnVolume(loaded.segmentationNode, loaded.segmentId, flair), slicer.util.arrayFromVolume(flair) > 50
     )
-    assert readProvenance(tagsOf(loaded)) == readProvenance(tagsOf(result))
+    assert provenanceOf(loaded) == provenanceOf(result)
     assert not isEdited(loaded.segmentationNode, loaded.segmentId)
     paint(loaded, flair)
     assert isEdited(loaded.segmentationNode, loaded.segmentId)
@@ -331,7 +353,7 @@ def test_saved_seg_nrrd_keeps_voxels_and_tags(scene: Any, segment: Segment, tmp_
 def test_no_tumour_survives_a_saved_seg_nrrd(scene: Any, segment: Segment, tmp_path: Path) -> None:
     result = segment(addVolume(scene, "FLAIR"), threshold=1000, lesions=0)
     loaded = saved(result, tmp_path / "saved.seg.nrrd")
-    assert readProvenance(tagsOf(loaded)) == readProvenance(tagsOf(result))
+    assert provenanceOf(loaded) == provenanceOf(result)
     assert not isEdited(loaded.segmentationNode, loaded.segmentId)
 
 
@@ -342,16 +364,16 @@ def test_saved_scene_keeps_everything(scene: Any, segment: Segment, tmp_path: Pa
         scene, "FLAIR", GRIDS["oblique, thick slices"], addTransform(scene, TRANSFORMS["rigid transform"])
     )
     result = segment(flair, probability=True)
-    expected, provenance = voxelsInWorld(result), readProvenance(tagsOf(result))
+    expected, provenance = voxelsInWorld(result), provenanceOf(result)
     assert scene.WriteToMRB(str(tmp_path / "study.mrb"))
     reopened = makeScene()
     assert reopened.ReadFromMRB(str(tmp_path / "study.mrb"), True)
     node = reopened.GetFirstNodeByClass("vtkMRMLSegmentationNode")
     loaded = ImportedResult(node, ownSegmentIds(node)[0], "", False, False, None, None, None)
     np.testing.assert_allclose(voxelsInWorld(loaded), expected, atol=1e-3)
-    assert readProvenance(tagsOf(loaded)) == provenance
+    assert provenanceOf(loaded) == provenance
     assert not isEdited(node, loaded.segmentId)
-    assert partOf(node, SLICE_SCORES).GetNumberOfRows() == 3
+    assert partOf(node, SLICE_SCORES).GetNumberOfRows() == 18
     assert partOf(node, LESIONS).GetTable().GetValueByName(0, "volume_ml").ToDouble() == 3.05
     assert partOf(node, PROBABILITY).GetImageData().GetScalarRange() == pytest.approx((0.1, 1.0))
     assert node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()).GetName() == "FLAIR"

@@ -13,12 +13,11 @@ pytest.importorskip("slicer", reason="needs real MRML: pip install slicer-core")
 
 import slicer
 import vtk
+
 from BrainTumorSegLib.engine.errors import InputError, OutputError
 from BrainTumorSegLib.engine.sequence_hints import Role
 from BrainTumorSegLib.scene.studyExport import checkVolume, exportStudy
 from scene.phantomScene import AXIAL, GRIDS, TRANSFORMS, addTransform, addVolume, exportFlair
-
-LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def worldPositionsBySimpleItk(path: Path, indices: list[tuple[int, int, int]]) -> np.ndarray:

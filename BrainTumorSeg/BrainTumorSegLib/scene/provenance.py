@@ -11,7 +11,6 @@ from typing import Any
 import slicer
 import vtk
 
-from BrainTumorSegLib import __version__
 from BrainTumorSegLib.scene.fingerprint import Fingerprint, fingerprintOf
 
 ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
@@ -34,14 +33,15 @@ class AlgorithmType(StrEnum):
 class Provenance:
     """Which software, weights, settings and inputs made a segment.
 
-    settings: as in the report. inputUids: DICOM series UID by sequence ("flair", "t1", "t1c"), "" where the volume did
-    not come from DICOM.
+    classifier: name, version and SHA-256 of the slice classifier, "" where none ran. settings: as in the report.
+    inputUids: DICOM series UID by sequence ("flair", "t1", "t1c"), "" where the volume did not come from DICOM.
     """
 
     softwareVersion: str
     modelName: str
     modelVersion: str
     modelSha256: str
+    classifier: str
     device: str
     settings: Mapping[str, Any]
     inputUids: Mapping[str, str]
@@ -49,12 +49,13 @@ class Provenance:
     @classmethod
     def ofReport(cls, report: Mapping[str, Any], inputUids: Mapping[str, str]) -> Provenance:
         """From the engine's report and the series UIDs of the nodes that were exported."""
-        model = report["model"]
+        model, classifier = report["models"]["segmentation"], report["models"]["classifier"]
         return cls(
-            softwareVersion=__version__,
+            softwareVersion=report["software"]["braintumorseg"],
             modelName=model["name"],
             modelVersion=model["version"],
             modelSha256=model["sha256"],
+            classifier=" ".join(classifier[key] for key in ("name", "version", "sha256")) if classifier else "",
             device=report["device"],
             settings=dict(report["settings"]),
             inputUids=dict(inputUids),
@@ -75,6 +76,7 @@ class Provenance:
             f"{_PREFIX}ModelName": self.modelName,
             f"{_PREFIX}ModelVersion": self.modelVersion,
             f"{_PREFIX}ModelSha256": self.modelSha256,
+            f"{_PREFIX}Classifier": self.classifier,
             f"{_PREFIX}Device": self.device,
             f"{_PREFIX}Settings": _toJson(self.settings),
             f"{_PREFIX}InputUids": _toJson(self.inputUids),
@@ -100,13 +102,23 @@ def readProvenance(segment: slicer.vtkSegment) -> Provenance | None:
         modelName=texts["ModelName"],
         modelVersion=texts["ModelVersion"],
         modelSha256=texts["ModelSha256"],
+        classifier=texts["Classifier"],
         device=texts["Device"],
         settings=json.loads(texts["Settings"]),
         inputUids=json.loads(texts["InputUids"]),
     )
 
 
-_TEXT_TAGS = ("SoftwareVersion", "ModelName", "ModelVersion", "ModelSha256", "Device", "Settings", "InputUids")
+_TEXT_TAGS = (
+    "SoftwareVersion",
+    "ModelName",
+    "ModelVersion",
+    "ModelSha256",
+    "Classifier",
+    "Device",
+    "Settings",
+    "InputUids",
+)
 
 
 def ownSegmentIds(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[str, ...]:

@@ -45,7 +45,8 @@ class ResultFiles:
 class ImportedResult:
     """The result as it now is in the scene.
 
-    message: one sentence for the user. keptEdited: the chosen segmentation had been edited, so this is a new one.
+    message: the report's summary, one sentence for the user, also where no tumour was found. keptEdited: the chosen
+    segmentation had been edited, so this is a new one.
     undoable: earlier contents were replaced and can be brought back.
     """
 
@@ -92,23 +93,13 @@ def importResult(
     return ImportedResult(
         target,
         segmentId,
-        sentenceOf(report),
+        report["summary"],
         keptEdited,
         undoable,
         showSliceScores(report, target, f"{name} slices"),
         showLesions(report, target, f"{name} lesions"),
         probabilityNode,
     )
-
-
-def sentenceOf(report: Mapping[str, Any]) -> str:
-    """What was found, in one sentence."""
-    lesions = report["lesions"]
-    if not lesions:
-        return "No tumour found in this study. The segmentation is empty."
-    volume_ml = sum(lesion["volume_ml"] for lesion in lesions)
-    pieces = "1 lesion" if len(lesions) == 1 else f"{len(lesions)} lesions"
-    return f"Tumour found: {volume_ml:.1f} mL in {pieces}."
 
 
 def hasEditedTumour(segmentationNode: slicer.vtkMRMLSegmentationNode | None) -> bool:

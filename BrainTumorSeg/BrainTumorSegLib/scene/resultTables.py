@@ -54,6 +54,16 @@ def showLesions(
     return node
 
 
+def setSliceAreas(sliceScoresNode: slicer.vtkMRMLTableNode, areas_mm2: Sequence[float]) -> None:
+    """Replace the areas of slice scores, one a row, inferior first; what the engine saw in each slice stays."""
+    column = sliceScoresNode.GetTable().GetColumnByName("area_mm2")
+    for row, area_mm2 in enumerate(areas_mm2):
+        column.SetValue(row, area_mm2)
+    column.Modified()
+    sliceScoresNode.GetTable().Modified()
+    sliceScoresNode.Modified()
+
+
 def _lesionRow(lesion: Mapping[str, Any]) -> list[float]:
     return [
         lesion["id"],

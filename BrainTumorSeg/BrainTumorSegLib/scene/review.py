@@ -15,6 +15,7 @@ UNCERTAIN_SHARE = 1 / 3
 """Share of the slices with any doubt that is offered for review, the most doubtful ones."""
 
 _SAME_DIRECTION = 0.9
+_COLUMNS = ("index", "tumour_probability", "area_mm2", "mean_uncertainty")
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,6 @@ def doubtsOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[SliceDou
     columns = [table.GetTable().GetColumnByName(name) for name in _COLUMNS]
     rows = range(table.GetNumberOfRows())
     return tuple(SliceDoubt(int(columns[0].GetValue(row)), *(c.GetValue(row) for c in columns[1:])) for row in rows)
-
-
-_COLUMNS = ("index", "tumour_probability", "area_mm2", "mean_uncertainty")
 
 
 @dataclass(frozen=True)

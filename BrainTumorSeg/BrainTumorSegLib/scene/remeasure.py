@@ -1,0 +1,69 @@
+"""Measuring a tumour again after someone corrected it, by the engine's own measures."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import slicer
+
+from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf
+from BrainTumorSegLib.scene.provenance import ownSegmentIds
+from BrainTumorSegLib.scene.resultTables import setSliceAreas, showLesions
+from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume
+from BrainTumorSegLib.scene.volumeGeometry import ijkToWorld
+
+if TYPE_CHECKING:
+    from BrainTumorSegLib.engine.geometry import Geometry
+
+
+def remeasure(segmentationNode: slicer.vtkMRMLSegmentationNode) -> float:
+    """Bring lesions and slice areas up to date with the first segment of ours; return its volume in mL.
+
+    Measured on the FLAIR from which the segmentation was made, in world coordinates. Raises InputError if that volume
+    or the result's tables are gone.
+    """
+    # scipy and SimpleITK, which Slicer brings, take a second to load: only where somebody measures.
+    from BrainTumorSegLib.engine.lesions import find_lesions, slice_measures
+
+    segmentId, flairNode, sliceScoresNode = _measured(segmentationNode)
+    mask = maskOnVolume(segmentationNode, segmentId, flairNode)
+    geometry = _geometryOf(flairNode)
+    lesions = [asdict(lesion) for lesion in find_lesions(mask, geometry)]
+    slices = slice_measures(mask, np.zeros(mask.shape, np.float32), geometry)
+    rows = sliceScoresNode.GetNumberOfRows()
+    if rows != len(slices):
+        raise InputError(f"The FLAIR volume has {len(slices)} slices now, but {rows} were segmented.", _REMEDY)
+    showLesions({"lesions": lesions}, segmentationNode, "")
+    setSliceAreas(sliceScoresNode, [each.area_mm2 for each in slices])
+    return float(mask.sum()) * geometry.voxel_volume_ml
+
+
+def _measured(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[str, Any, Any]:
+    """The segment, its FLAIR volume and its slice scores."""
+    flairNode = segmentationNode.GetNodeReference(segmentationNode.GetReferenceImageGeometryReferenceRole())
+    ids = ownSegmentIds(segmentationNode)
+    lesionsNode, sliceScoresNode = (partOf(segmentationNode, role) for role in (LESIONS, SLICE_SCORES))
+    if flairNode is None or flairNode.GetImageData() is None or not ids or None in (lesionsNode, sliceScoresNode):
+        raise InputError(
+            "The tumour can't be measured: its segment, its FLAIR volume or its tables are not in the scene any more.",
+            _REMEDY,
+        )
+    return ids[0], flairNode, sliceScoresNode
+
+
+_REMEDY = "Segment the study again, or measure with the Segment Statistics module."
+
+
+def _geometryOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
+    """The volume's grid in the world, from MRML's RAS to the engine's LPS."""
+    from BrainTumorSegLib.engine.geometry import Geometry
+
+    matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) @ ijkToWorld(volumeNode)
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    sx, sy, sz = spacing.tolist()
+    ox, oy, oz = matrix[:3, 3].tolist()
+    direction = (matrix[:3, :3] / spacing).ravel().tolist()
+    return Geometry(volumeNode.GetImageData().GetDimensions(), (sx, sy, sz), (ox, oy, oz), tuple(direction))
