@@ -47,14 +47,16 @@ def make_entry(name: str, content: bytes, **changes: Any) -> dict[str, Any]:
 class ModelServer:
     """What the server has and how it behaves.
 
-    files: content by path. supports_range: whether it honours Range (and If-Range, given an etag). cuts: for one
-    request after the other, the bytes after which the connection is cut; none left means it isn't. status: answered
-    instead of the file, for as many requests as status_count. stall_after: bytes after which nothing more comes for
-    stall_s seconds. pause_s: before every 16 KiB. requests: path and headers of what was asked.
+    files: content by path. supports_range: whether it honours Range (and If-Range, given an etag). range_shift: bytes
+    by which a range begins too late. cuts: for one request after the other, the bytes after which the connection is
+    cut; none left means it isn't. status: answered instead of the file, for as many requests as status_count.
+    stall_after: bytes after which nothing more comes for stall_s seconds. pause_s: before every 16 KiB. requests: path
+    and headers of what was asked.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
     supports_range: bool = True
+    range_shift: int = 0
     etag: str | None = None
     cuts: list[int] = field(default_factory=list)
     status: int | None = None
@@ -88,7 +90,7 @@ class ModelServer:
     def _start(self, handler: BaseHTTPRequestHandler) -> int:
         found = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
         is_same = handler.headers.get("If-Range") in {None, self.etag}
-        return int(found[1]) if found and self.supports_range and is_same else 0
+        return int(found[1]) + self.range_shift if found and self.supports_range and is_same else 0
 
     def _send_head(self, handler: BaseHTTPRequestHandler, start: int, size: int) -> None:
         handler.send_response(206 if start else 200)

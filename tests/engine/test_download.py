@@ -92,6 +92,23 @@ def test_a_body_without_length_that_ends_early_is_noticed(server: ModelServer, t
         download_file(url_of(server), transfer, ONE_ATTEMPT)
 
 
+def test_a_transfer_that_gets_further_each_time_is_never_given_up(server: ModelServer, tmp_path: Path) -> None:
+    server.cuts = [40_000] * 4
+    transfer = make_transfer(tmp_path)
+    download_file(url_of(server), transfer, DownloadSettings(attempts=2, backoff_s=0.01))
+    assert transfer.part.read_bytes() == CONTENT
+    assert len(server.requests) == 5
+
+
+def test_another_range_than_was_asked_for_is_not_joined(server: ModelServer, tmp_path: Path) -> None:
+    server.range_shift = 1_000
+    transfer = make_transfer(tmp_path)
+    transfer.part.write_bytes(CONTENT[:100_000])
+    download_file(url_of(server), transfer, QUICK)
+    assert transfer.part.read_bytes() == CONTENT
+    assert len(server.requests) == 2
+
+
 def test_a_server_without_ranges_sends_the_whole_file_again(server: ModelServer, tmp_path: Path) -> None:
     server.supports_range = False
     server.cuts = [70_000]
