@@ -69,12 +69,11 @@ def _gate(text: str) -> float:
 
 def _run(arguments: argparse.Namespace) -> int:
     from BrainTumorSegLib.engine.job import SegmenterCache, run_job
-    from BrainTumorSegLib.engine.models import ModelStore
     from BrainTumorSegLib.engine.summary import summarise
 
     job = _job(arguments)
     with stop_requests() as is_cancelled, stage_bar() as on_progress:
-        result = run_job(job, SegmenterCache(ModelStore.default()), on_progress, is_cancelled)
+        result = run_job(job, SegmenterCache(), on_progress, is_cancelled)
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(summarise(result))

@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from BrainTumorSegLib.engine.errors import Cancelled, InputError
 from BrainTumorSegLib.engine.files import check_writable
 from BrainTumorSegLib.engine.models import ModelStore
-from BrainTumorSegLib.engine.pipeline import Progress, Segmenter, load_segmenter
 from BrainTumorSegLib.engine.reading import StudyPaths, read_registered_study, read_study
 from BrainTumorSegLib.engine.result import Result
 from BrainTumorSegLib.engine.settings import SegmentSettings
 from BrainTumorSegLib.engine.study import Study
 from BrainTumorSegLib.engine.writing import OutputPaths, write_result
+
+if TYPE_CHECKING:
+    from BrainTumorSegLib.engine.pipeline import Progress, Segmenter
 
 logger = logging.getLogger(__name__)
 
@@ -63,19 +66,26 @@ class SegmentJob:
 
 
 class SegmenterCache:
-    """Keeps the segmenter that was used last, so that the next study finds it loaded and warm."""
+    """Keeps the segmenter that was used last, so that the next study finds it loaded and warm.
 
-    def __init__(self, store: ModelStore) -> None:
-        self._store = store
+    open_store: opens the store of models, anew for each job: models may have been installed since the last one.
+    """
+
+    def __init__(self, open_store: Callable[[], ModelStore] = ModelStore.default) -> None:
+        self._open_store = open_store
         self._key: tuple[str, str] | None = None
         self._segmenter: Segmenter | None = None
 
     def get(self, model: str | None, device: str) -> Segmenter:
         """The segmenter for this model and device. Raises ModelError or InputError as ``load_segmenter`` does."""
-        key = (self._store.entry(model).sha256, device)
+        # Only here: torch takes seconds to import, and a mistyped path should be told at once.
+        from BrainTumorSegLib.engine.pipeline import load_segmenter
+
+        store = self._open_store()
+        key = (store.entry(model).sha256, device)
         if self._segmenter is None or key != self._key:
             self._segmenter = None  # frees the earlier network's memory before the next one is loaded
-            self._segmenter = load_segmenter(self._store, model, device)
+            self._segmenter = load_segmenter(store, model, device)
             self._key = key
         return self._segmenter
 

@@ -23,6 +23,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from BrainTumorSegLib import __version__
@@ -153,8 +154,7 @@ class _Server:
             self._work[request["command"]](request, send, is_cancelled)
         except Exception as error:  # noqa: BLE001 - a defect in one job must not end the worker
             if not isinstance(error, BrainTumorSegError):
-                # The frames alone: the message may hold a path, which may hold a patient's name.
-                logger.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+                logger.error("%s at %s", type(error).__name__, _places(error))
             send("error", **_described(translate(error)))
         finally:
             del self._cancelled[identifier]
@@ -202,3 +202,9 @@ def _parse(line: bytes) -> Request:
 
 def _described(error: BrainTumorSegError) -> dict[str, str]:
     return {"kind": error.kind, "message": error.message, "action": error.action}
+
+
+def _places(error: Exception) -> str:
+    """Where it happened, without the message or the source: either may hold a path, and that a patient's name."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " > ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)

@@ -44,11 +44,10 @@ class WorkerCommands:
 
     def _segment(self, request: Request, send: Send, is_cancelled: Callable[[], bool]) -> None:
         from BrainTumorSegLib.engine.job import SegmenterCache, run_job
-        from BrainTumorSegLib.engine.models import ModelStore
         from BrainTumorSegLib.engine.writing import build_report
 
         job = parse_job(request)
-        self._segmenters = self._segmenters or SegmenterCache(ModelStore.default())
+        self._segmenters = self._segmenters or SegmenterCache()
         result = run_job(job, self._segmenters, ThrottledProgress(send), is_cancelled)
         send("done", report=build_report(result), files=_files(job.outputs))
 
