@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from BrainTumorSegLib.engine.sample import SamplePaths, write_sample
+
 NOBODY = 65534
 
 
@@ -41,3 +43,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small disk needs root on Linux")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def sample_study(tmp_path_factory: pytest.TempPathFactory) -> SamplePaths:
+    """The synthetic study of ``braintumorseg sample``, made once."""
+    return write_sample(tmp_path_factory.mktemp("sample"))
