@@ -1,0 +1,302 @@
+"""The module as Slicer sees it: names and wiring. What it does is in BrainTumorSegLib."""
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+from BrainTumorSegLib.engine.errors import InputError, ModelError
+from BrainTumorSegLib.engine.model_index import read_index
+from BrainTumorSegLib.jobs.batch import FolderJob
+from BrainTumorSegLib.jobs.childProcess import childEnvironment, engineCommand, pythonExecutable
+from BrainTumorSegLib.jobs.childWork import ChildWork
+from BrainTumorSegLib.jobs.sampleStudy import registerSampleStudy
+from BrainTumorSegLib.jobs.segmentationJob import JobNodes, SegmentationJob
+from BrainTumorSegLib.jobs.session import EngineSession
+from BrainTumorSegLib.jobs.settings import JobSettings
+from BrainTumorSegLib.scene.resultImport import EditedPolicy
+from BrainTumorSegLib.scene.undo import SegmentationUndo
+from BrainTumorSegLib.widget.controller import Controller
+from BrainTumorSegLib.widget.modelsPanel import MIRROR_SETTING
+from BrainTumorSegLib.widget.parameters import BrainTumorSegParameterNode
+from BrainTumorSegLib.worker import WorkerProcess
+
+POLL_INTERVAL_MS = 50
+
+
+class BrainTumorSeg(ScriptedLoadableModule):
+    """Title, category and help of the module."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("Brain Tumor Segmentation")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        parent.dependencies = ["Segmentations", "SubjectHierarchy", "Terminologies"]
+        parent.contributors = ["The BrainTumorSeg contributors"]
+        parent.helpText = _(
+            "Outlines lower-grade brain tumours (FLAIR abnormality) in MR studies, measures them and says which slices "
+            "to look at twice. Choose the FLAIR volume, T1 and T1 with contrast where you have them, and click "
+            "<b>Segment tumour</b>.<br><b>Not a medical device.</b> See the "
+            '<a href="https://github.com/BrainTumorSeg/SlicerBrainTumorSeg">user guide</a>.'
+        )
+        parent.acknowledgementText = _(
+            "Trained on the LGG MRI segmentation data set (Buda, Saha, Mazurowski 2019; images of TCIA's TCGA-LGG). The "
+            "software is licensed under Apache 2.0, the models under CC BY-NC-SA 4.0: non-commercial use only."
+        )
+        slicer.app.connect("startupCompleted()", registerSampleStudy)
+
+
+class BrainTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Loads the .ui and follows the scene; the Controller does the rest."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.controller = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+
+    def setup(self):
+        """Called when the user opens the module for the first time, and after a reload."""
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/BrainTumorSeg.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = BrainTumorSegLogic()
+        self.controller = Controller(
+            self.ui, self.logic, self._modelEntries(), self.resourcePath("requirements.txt")
+        )
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        """Called before a reload and when the application closes."""
+        self.setParameterNode(None)
+        self.removeObservers()
+        self.logic.shutdown()
+
+    def enter(self):
+        """Called each time the user opens the module."""
+        self.initializeParameterNode()
+
+    def exit(self):
+        """Called each time the user opens another module; a running job goes on."""
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, caller, event):
+        """A running job has lost its study: end it and its process."""
+        self.setParameterNode(None)
+        self.logic.abandon()
+
+    def onSceneEndClose(self, caller, event):
+        """Follow the new parameter node at once if the module is open."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onReload(self):
+        """Reload BrainTumorSegLib too, which Slicer's own reload leaves as it was."""
+        for name in [name for name in sys.modules if name.split(".")[0] == "BrainTumorSegLib"]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    def initializeParameterNode(self):
+        """Follow the scene's parameter node, and choose the volumes that are not chosen yet."""
+        self.setParameterNode(self.logic.getParameterNode())
+        self.controller.guessInputs()
+
+    def setParameterNode(self, parameterNode):
+        """Bind the widgets to a parameter node; None to none."""
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        self._parameterNode = parameterNode
+        if parameterNode is not None:
+            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
+        self.controller.show(parameterNode)
+
+    def onParameterNodeModified(self, caller=None, event=None):
+        """Refresh what depends on the choices."""
+        self.controller.update()
+
+    def _modelEntries(self):
+        try:
+            return read_index(Path(self.resourcePath("Models.json"))).models
+        except ModelError as error:
+            logging.error(str(error))
+            return ()
+
+
+class BrainTumorSegLogic(ScriptedLoadableModuleLogic):
+    """Segments without the panel, for the Python console and other modules.
+
+    logic = slicer.util.getModuleLogic("BrainTumorSeg")
+    segmentation = logic.segment(flairNode, t1Node, t1cNode, threshold=0.4)
+
+    ``settings`` are the fields of ``BrainTumorSegLib.jobs.settings.JobSettings``.
+    """
+
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        self.session = EngineSession(lambda: self._makeProcess(engineCommand("worker")))
+        self.undo = SegmentationUndo()
+        self.lastJob = None
+        self._activities = []
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL_INTERVAL_MS)
+        self._timer.connect("timeout()", self.poll)
+        self._isShutDown = False
+        slicer.app.connect("aboutToQuit()", self.shutdown)
+
+    def getParameterNode(self):
+        """The module's choices in the scene."""
+        return BrainTumorSegParameterNode(super().getParameterNode())
+
+    def segment(self, flairNode, t1Node=None, t1cNode=None, segmentationNode=None, **settings):
+        """Segment one study, wait for it while the application stays alive, and return the segmentation node.
+
+        Raises BrainTumorSegError, with what to do, if it fails; Cancelled if it was cancelled meanwhile.
+        """
+        job = self.startSegmentation(flairNode, t1Node, t1cNode, segmentationNode, **settings)
+        self.waitFor(job)
+        job.raiseIfFailed()
+        return job.result.segmentationNode
+
+    def startSegmentation(
+        self, flairNode, t1Node=None, t1cNode=None, segmentationNode=None, policy=EditedPolicy.KEEP, **settings
+    ):
+        """Begin to segment one study and return the job at once; ``job.cancel()`` stops it.
+
+        ``job.state``, ``job.fraction``, ``job.failure`` and ``job.result`` say how it goes; ``job.onChanged`` is called
+        at every change. Raises InputError if a job runs or a setting is wrong.
+        """
+        if self.lastJob is not None and not self.lastJob.isFinished:
+            raise InputError("A segmentation is running already.", "Wait for it, or cancel it first.")
+        nodes = JobNodes.of(flairNode, t1Node, t1cNode, segmentationNode)
+        job = SegmentationJob(
+            self.session, nodes, JobSettings(**settings), self.undo, slicer.app.temporaryPath, policy
+        )
+        self.lastJob = job
+        self._follow(job)
+        return job
+
+    def segmentFolder(self, inputFolder, outputFolder, resume=True, **settings):
+        """Segment every study of a folder, one after another, wait for all, and return one row (a dict) a study.
+
+        The rows are in ``outputFolder/summary.csv`` too, also those of studies that failed. With ``resume`` the
+        studies that are done already are not done again. Raises InputError if the folder holds no study.
+        """
+        job = FolderJob(self.session, Path(inputFolder), Path(outputFolder), JobSettings(**settings), resume)
+        self._follow(job)
+        self.waitFor(job)
+        job.raiseIfFailed()
+        return [vars(row) for row in job.rows]
+
+    def startModelWork(self, action, *operands):
+        """Begin list, download, import, verify, remove or removeAll on the installed models."""
+        work = ChildWork.onModels(self._makePythonProcess, action, *operands)
+        self._follow(work)
+        return work
+
+    def startInstallation(self, pipArguments):
+        """Begin an installation by pip in a child process."""
+        work = ChildWork.installing(self._makePythonProcess, pipArguments)
+        self._follow(work)
+        return work
+
+    def examine(self, onEvent):
+        """Ask the engine what this computer can run; ``onEvent`` gets its last event."""
+        self.session.submit({"command": "doctor"}, onEvent)
+        self._timer.start()
+
+    def waitFor(self, activity):
+        """Wait for the end of an activity while the application handles its events."""
+        while not activity.isFinished:
+            slicer.app.processEvents()
+            self.poll()
+            time.sleep(0.01)
+
+    def poll(self):
+        """Take what the child processes have said; called by the timer while anything runs."""
+        # Slicer holds Python's lock while it waits for the user: without a pause the threads that read the pipes
+        # would get their turn only by chance.
+        time.sleep(0.001)
+        self.session.poll()
+        for activity in list(self._activities):
+            activity.poll()
+        self._activities = [activity for activity in self._activities if not activity.isFinished]
+        if not self._activities and not self.session.isBusy:
+            self._timer.stop()
+
+    def abandon(self):
+        """End every activity and the engine's process now, as for a closed scene."""
+        for activity in self._activities:
+            activity.abandon()
+        self._activities = []
+        self.session.stop()
+        self.undo.forget()
+        self._timer.stop()
+
+    def shutdown(self):
+        """End everything for good: before a reload and when the application quits."""
+        if self._isShutDown:
+            return
+        self._isShutDown = True
+        self.abandon()
+        slicer.app.disconnect("aboutToQuit()", self.shutdown)
+
+    def _follow(self, activity):
+        self._activities.append(activity)
+        self._timer.start()
+
+    def _makeProcess(self, command):
+        mirror = slicer.util.settingsValue(MIRROR_SETTING, "")
+        return WorkerProcess(command, childEnvironment(slicer.util.startupEnvironment(), mirror))
+
+    def _makePythonProcess(self, arguments):
+        return self._makeProcess([pythonExecutable(), "-m", *arguments])
+
+
+class BrainTumorSegTest(ScriptedLoadableModuleTest):
+    """The self test that Slicer runs; the test cases are in Testing/Python."""
+
+    def setUp(self):
+        """Begin with an empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        """Open the panel on a study made in memory and look at it; no engine, model or package is needed."""
+        self.setUp()
+        self.test_panelFindsTheStudyAndSaysWhatIsMissing()
+
+    def test_panelFindsTheStudyAndSaysWhatIsMissing(self):
+        """FLAIR, T1 and contrast T1 are chosen by name, and the button is ready."""
+        slicer.util.selectModule("BrainTumorSeg")
+        widget = slicer.util.getModuleWidget("BrainTumorSeg")
+        self.assertFalse(widget.ui.segmentButton.enabled)
+        self.assertIn("FLAIR", widget.ui.segmentButton.toolTip)
+        for name in ("FLAIR", "T1", "T1 post contrast"):
+            slicer.util.addVolumeFromArray(np.arange(512.0).reshape(8, 8, 8), name=name)
+        widget.controller.guessInputs()
+        self.assertEqual(widget.ui.flairSelector.currentNode().GetName(), "FLAIR")
+        self.assertEqual(widget.ui.t1cSelector.currentNode().GetName(), "T1 post contrast")
+        self.assertTrue(widget.ui.segmentButton.enabled)
+        self.assertNotIn("torch", sys.modules)

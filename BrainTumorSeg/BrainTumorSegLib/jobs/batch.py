@@ -1,0 +1,159 @@
+"""A folder of studies, one after another through the warm engine, with one row a study even where it fails."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from BrainTumorSegLib.engine.errors import OutputError
+from BrainTumorSegLib.engine.files import atomic_path, output_errors
+from BrainTumorSegLib.engine.sequence_hints import Role
+from BrainTumorSegLib.jobs.activity import Activity, State, failureOf
+from BrainTumorSegLib.jobs.session import EngineSession
+from BrainTumorSegLib.jobs.settings import JobSettings
+from BrainTumorSegLib.jobs.studyFiles import StudyFiles, findStudies
+from BrainTumorSegLib.worker import Event
+
+logger = logging.getLogger(__name__)
+
+SUMMARY_NAME = "summary.csv"
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """What came of one study. status: "done" or "failed". message: what was found, or why it failed and what to do."""
+
+    study: str
+    status: str
+    volume_ml: str
+    lesions: str
+    longest_diameter_mm: str
+    seconds: str
+    segmentation: str
+    message: str
+
+
+class FolderJob(Activity):
+    """Segments every study of a folder; ``rows`` grows with each. Cancel ends after telling the engine to stop.
+
+    Results are ``outputFolder/STUDY/segmentation.seg.nrrd`` and ``report.json``. With ``resume``, a study whose row
+    says done and whose segmentation is still there is left as it is.
+    """
+
+    def __init__(
+        self, session: EngineSession, inputFolder: Path, outputFolder: Path, settings: JobSettings, resume: bool
+    ) -> None:
+        super().__init__()
+        self._session, self._outputFolder, self._settings = session, outputFolder, settings
+        with output_errors(outputFolder):
+            outputFolder.mkdir(parents=True, exist_ok=True)
+        self._studies = list(findStudies(inputFolder))
+        self._done = {row.study: row for row in readRows(outputFolder / SUMMARY_NAME)} if resume else {}
+        self.rows: list[StudyRow] = []
+        self._request = ""
+        self._isWaiting = False
+        self._startedAt_s = 0.0
+
+    def poll(self) -> None:
+        """Begin the next study when the engine is free."""
+        if self._isWaiting or self.isFinished:
+            return
+        if self.state is State.CANCELLING:
+            self._become(State.CANCELLED)
+        elif len(self.rows) == len(self._studies):
+            self._become(State.DONE)
+        else:
+            self._begin(self._studies[len(self.rows)])
+
+    def abandon(self) -> None:
+        """End now, with the engine's process; the rows so far stay."""
+        self._session.stop()
+        self._become(State.CANCELLED)
+
+    def _stop(self) -> None:
+        self._session.cancel(self._request)
+
+    def _begin(self, study: StudyFiles) -> None:
+        earlier = self._done.get(study.name)
+        if earlier is not None and earlier.status == "done" and (self._outputFolder / earlier.segmentation).is_file():
+            self._add(earlier)
+            return
+        self._startedAt_s = time.monotonic()
+        if study.problem:
+            self._add(self._row(study, "failed", message=study.problem))
+            return
+        try:
+            folder = self._outputFolder / study.name
+            with output_errors(folder):
+                folder.mkdir(exist_ok=True)
+            self._request = self._session.submit(self._segmentRequest(study, folder), lambda e: self._onEvent(study, e))
+            self._isWaiting = True
+        except OutputError as error:
+            self._add(self._row(study, "failed", message=str(error)))
+
+    def _segmentRequest(self, study: StudyFiles, folder: Path) -> dict[str, Any]:
+        inputs = {role.value: str(study.files[role]) if role in study.files else None for role in Role}
+        outputs = {"output": str(folder / "segmentation.seg.nrrd"), "report": str(folder / "report.json")}
+        probability = str(folder / "probability.nrrd") if self._settings.keepProbability else None
+        return {"command": "segment", **inputs, **outputs, "probability": probability, **self._settings.request()}
+
+    def _onEvent(self, study: StudyFiles, event: Event) -> None:
+        if event.name == "progress":
+            self._progress(event.content["stage"], (len(self.rows) + event.content["fraction"]) / len(self._studies))
+            return
+        self._isWaiting = False
+        content = event.content
+        if event.name == "done":
+            self._add(self._doneRow(study, content["report"]))
+        elif content["kind"] != "cancelled":
+            self._add(self._row(study, "failed", message=f"{content['message']} {content['action']}".strip()))
+
+    def _doneRow(self, study: StudyFiles, report: dict[str, Any]) -> StudyRow:
+        lesions = report["lesions"]
+        return self._row(
+            study,
+            "done",
+            volume_ml=f"{sum(each['volume_ml'] for each in lesions):.3f}",
+            lesions=str(len(lesions)),
+            longest_diameter_mm=f"{max((each['longest_diameter_mm'] for each in lesions), default=0.0):.1f}",
+            segmentation=f"{study.name}/segmentation.seg.nrrd",
+            message=" ".join(report["warnings"]),
+        )
+
+    def _row(self, study: StudyFiles, status: str, **known: str) -> StudyRow:
+        seconds = f"{time.monotonic() - self._startedAt_s:.1f}"
+        empty = dict.fromkeys((field.name for field in fields(StudyRow)), "")
+        return StudyRow(**{**empty, "study": study.name, "status": status, "seconds": seconds, **known})
+
+    def _add(self, row: StudyRow) -> None:
+        """Keep a row, in the file too, so that nothing is lost whenever the computer stops."""
+        self.rows.append(row)
+        try:
+            writeRows(self._outputFolder / SUMMARY_NAME, self.rows)
+        except OutputError as error:
+            self._fail(failureOf(error))
+            return
+        logger.info("Study %d of %d: %s", len(self.rows), len(self._studies), row.status)
+        self._progress("segment", len(self.rows) / len(self._studies))
+
+
+def writeRows(path: Path, rows: Iterable[StudyRow]) -> None:
+    """Replace the summary in one step. Raises OutputError."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, [field.name for field in fields(StudyRow)])
+        writer.writeheader()
+        writer.writerows(vars(row) for row in rows)
+
+
+def readRows(path: Path) -> list[StudyRow]:
+    """The rows of an earlier summary; none where there is no such file or it has other columns."""
+    if not path.is_file():
+        return []
+    names = {field.name for field in fields(StudyRow)}
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [StudyRow(**row) for row in csv.DictReader(stream) if set(row) == names]

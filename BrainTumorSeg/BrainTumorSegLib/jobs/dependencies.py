@@ -1,0 +1,126 @@
+"""The Python packages that the engine needs in Slicer's Python: what is missing, and bringing it there.
+
+Nothing is installed unless asked for, never at import or start-up, and torch is never imported into Slicer's process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.metadata
+import logging
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from BrainTumorSegLib.engine.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+REQUESTER = "BrainTumorSeg"
+# What monai 1.6 needs; below it, pip would replace the build that the PyTorch extension chose.
+TORCH_FLOOR = "2.8"
+
+
+class TorchRefused(ImportError):
+    """torch was about to be loaded into Slicer's process, where it can crash it and lock its own files."""
+
+
+class _RefuseTorch(importlib.abc.MetaPathFinder):
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
+        """Raises TorchRefused for torch and its packages; leaves everything else to the other finders."""
+        if fullname.split(".")[0] in ("torch", "torchvision"):
+            raise TorchRefused(f"{fullname} is not imported into Slicer's process.")
+
+
+@contextmanager
+def torchStaysOut() -> Iterator[None]:
+    """Within the block torch can't be imported; TorchRefused that the block raises for it is swallowed."""
+    finder = _RefuseTorch()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    except TorchRefused:
+        logger.info("torch was kept out of Slicer's process")
+    finally:
+        sys.meta_path.remove(finder)
+
+
+def installedTorch() -> str | None:
+    """Version of the installed torch by its metadata, without importing it; None where there is none."""
+    importlib.invalidate_caches()
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def isTorchRecent(version: str | None) -> bool:
+    """Whether that version is there and at least TORCH_FLOOR."""
+    return version is not None and _numbers(version) >= _numbers(TORCH_FLOOR)
+
+
+def missingPackages(requirementsPath: str) -> tuple[str, ...]:
+    """Requirements that Slicer's Python does not fulfil, torch first."""
+    packaging = importlib.import_module("slicer.packaging")
+    requirements = packaging.load_requirements(requirementsPath)
+    missing = [str(each) for each in requirements if not packaging.pip_check(each)]
+    return tuple(([] if isTorchRecent(installedTorch()) else [f"torch>={TORCH_FLOOR}"]) + missing)
+
+
+def installPackages(requirementsPath: str) -> None:
+    """Ask, then install torch by the PyTorch extension and the rest by slicer.packaging; nothing while testing.
+
+    Raises InputError if the user declines, the PyTorch extension is missing, or an installation fails.
+    """
+    if slicer.app.testingEnabled():
+        logger.info("Testing mode: no package is installed")
+        return
+    if not isTorchRecent(installedTorch()):
+        _installTorch()
+    packaging = importlib.import_module("slicer.packaging")
+    try:
+        packaging.pip_ensure(packaging.load_requirements(requirementsPath), requester=REQUESTER)
+    except RuntimeError as error:
+        raise InputError(f"The packages were not installed: {error}.", _LATER) from error
+    except subprocess.CalledProcessError as error:
+        raise InputError(f"pip could not install the packages (exit status {error.returncode}).", _OFFLINE) from error
+
+
+def offlineArguments(requirementsPath: str, folder: Path) -> list[str]:
+    """Arguments of ``python -m`` that install everything from a folder of wheels, without any network."""
+    source = ["--no-index", "--find-links", str(folder)]
+    return ["pip", "install", *source, f"torch>={TORCH_FLOOR}", "-r", requirementsPath]
+
+
+def _installTorch() -> None:
+    try:
+        # A module of the PyTorch extension, which this extension depends on.
+        logic = importlib.import_module("PyTorchUtils").PyTorchUtilsLogic()
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "The extension PyTorch is not installed, which installs torch for this computer's graphics card.",
+            "Install PyTorch in the Extensions Manager and restart Slicer, or use 'Install from folder...'.",
+        ) from error
+    try:
+        with torchStaysOut():
+            logic.installTorch(askConfirmation=True, torchVersionRequirement=f">={TORCH_FLOOR}")
+    except (RuntimeError, ValueError, OSError, subprocess.CalledProcessError) as error:
+        raise InputError(f"PyTorch could not be installed: {error}.", _OFFLINE) from error
+    if not isTorchRecent(installedTorch()):
+        raise InputError("PyTorch was not installed.", _LATER)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    found = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(number) for number in found[0].split(".")) if found else ()
+
+
+_LATER = "Click 'Segment tumour' to be asked again, or install from a folder under 'This computer'."
+_OFFLINE = "Check the connection and HTTPS_PROXY, or install from a folder of wheels under 'This computer'."

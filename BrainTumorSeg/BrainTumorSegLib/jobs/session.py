@@ -1,0 +1,85 @@
+"""The warm engine process and whoever waits for its answers: polled, without a thread or Qt of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from BrainTumorSegLib.worker import Event, WorkerProcess
+
+logger = logging.getLogger(__name__)
+
+OnEvent = Callable[[Event], None]
+
+
+class EngineSession:
+    """Starts the engine when it is first needed, keeps it between jobs, and hands its events to those who asked.
+
+    makeProcess: builds a process that is not started yet; it is called again after the last one died or was stopped.
+    isChecked: whether this process has looked at the machine and found nothing that prevents a job.
+    """
+
+    def __init__(self, makeProcess: Callable[[], WorkerProcess]) -> None:
+        self._makeProcess = makeProcess
+        self._process: WorkerProcess | None = None
+        self._waiting: dict[str, OnEvent] = {}
+        self._isPolling = False
+        self.isChecked = False
+
+    @property
+    def isBusy(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return bool(self._waiting)
+
+    @property
+    def process(self) -> WorkerProcess | None:
+        """The running engine, None before the first job and after a stop."""
+        return self._process
+
+    def submit(self, request: dict[str, Any], onEvent: OnEvent) -> str:
+        """Send a request; its events, the last of them done or error, go to ``onEvent``. Returns the request's id."""
+        if self._process is None:
+            process = self._makeProcess()
+            process.start()
+            self._process = process
+            logger.info("Engine process started")
+        identifier = self._process.submit(request)
+        self._waiting[identifier] = onEvent
+        return identifier
+
+    def cancel(self, identifier: str) -> None:
+        """Ask the engine to stop one request; it answers with an error of kind cancelled."""
+        if self._process is not None and identifier in self._waiting:
+            self._process.cancel(identifier)
+
+    def poll(self) -> None:
+        """Hand out what has arrived. Does nothing when called from within one of the handlers."""
+        if self._process is None or self._isPolling:
+            return
+        self._isPolling = True
+        try:
+            for event in self._process.poll():
+                self._dispatch(event)
+        finally:
+            self._isPolling = False
+
+    def stop(self) -> None:
+        """End the engine's process tree now. Nobody who waited is told: whoever stops it knows why."""
+        process, self._process = self._process, None
+        self._waiting.clear()
+        self.isChecked = False
+        if process is not None:
+            process.kill()
+            logger.info("Engine process ended")
+
+    def _dispatch(self, event: Event) -> None:
+        if event.name == "error" and event.content["kind"] == "crashed":
+            # Dead: the next request starts a new one. Everybody who waits gets such an event.
+            self._process = None
+            self.isChecked = False
+        if event.id is None:
+            return
+        onEvent = self._waiting.pop(event.id, None) if event.is_final else self._waiting.get(event.id)
+        if onEvent is not None:
+            onEvent(event)

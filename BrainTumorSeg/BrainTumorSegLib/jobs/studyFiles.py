@@ -1,0 +1,77 @@
+"""Which files of a folder make which studies, by folder and file names."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.sequence_hints import SERIES_DESCRIPTION, Role, role_of
+
+IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+
+# What tells sequences of one study apart, with all that follows: the rest of the name is the study's.
+_SEQUENCE = re.compile(r"[\s_.\-]*(t1|t2|flair|fl|post|pre)(?![a-z]).*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class StudyFiles:
+    """One study. name: unique in its folder. problem: why it can't be segmented, "" otherwise."""
+
+    name: str
+    files: dict[Role, Path]
+    problem: str = ""
+
+
+def findStudies(folder: Path) -> tuple[StudyFiles, ...]:
+    """The studies of a folder, by name: each subfolder is one, and files side by side are grouped by their names.
+
+    A sequence is an image file, or a subfolder with one DICOM series; its name says which sequence it is. Raises
+    InputError if the folder is missing or holds no study.
+    """
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}.", "Choose a folder with one subfolder for each study.")
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.name.startswith("."):
+            groups[path.name] = _sequencesIn(path)
+        elif _isImage(path):
+            groups[_SEQUENCE.sub("", _stem(path)) or folder.name].append(path)
+    studies = tuple(_study(name, paths) for name, paths in sorted(groups.items()) if paths)
+    if not studies:
+        endings = ", ".join(IMAGE_ENDINGS)
+        raise InputError(
+            f"The folder {folder} holds no study.", f"Put one subfolder a study into it, with files ({endings}) or DICOM."
+        )
+    return studies
+
+
+def _sequencesIn(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if _isImage(path) or (path.is_dir() and any(path.iterdir()))]
+
+
+def _study(name: str, paths: list[Path]) -> StudyFiles:
+    found: dict[Role, list[Path]] = defaultdict(list)
+    for path in paths:
+        role = role_of({SERIES_DESCRIPTION: _stem(path)})
+        if role is not None:
+            found[role].append(path)
+    files = {role: candidates[0] for role, candidates in found.items()}
+    doubled = [role.title for role, candidates in found.items() if len(candidates) > 1]
+    if Role.FLAIR not in files:
+        return StudyFiles(name, files, "No file is called FLAIR. Rename the FLAIR file, for instance to flair.nii.gz.")
+    if doubled:
+        return StudyFiles(name, files, f"Several files are called {' and '.join(doubled)}. Leave one of each.")
+    return StudyFiles(name, files)
+
+
+def _isImage(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".") and path.name.lower().endswith(IMAGE_ENDINGS)
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    ending = next((each for each in IMAGE_ENDINGS if name.lower().endswith(each)), "")
+    return name[: len(name) - len(ending)]

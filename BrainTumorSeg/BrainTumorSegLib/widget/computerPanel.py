@@ -1,0 +1,110 @@
+"""This computer: packages, the check of what it can run, and the text for a report of a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from BrainTumorSegLib.engine.errors import BrainTumorSegError
+from BrainTumorSegLib.jobs.activity import State
+from BrainTumorSegLib.jobs.childWork import ChildWork
+from BrainTumorSegLib.jobs.dependencies import installPackages, missingPackages, offlineArguments
+from BrainTumorSegLib.widget.words import runningText
+from BrainTumorSegLib.worker import Event
+
+
+class ComputerPanel:
+    """Installs packages when asked and shows the engine's findings.
+
+    ui: the widgets of the .ui by name. requirementsPath: the extension's requirements.txt. install: begins pip with
+    these arguments in a child. examine: asks the engine for its findings. diagnostics: makes the text to copy.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        requirementsPath: str,
+        install: Callable[[list[str]], ChildWork],
+        examine: Callable[[Callable[[Event], None]], None],
+        diagnostics: Callable[[Sequence[Mapping[str, Any]]], str],
+    ) -> None:
+        self._ui, self._requirementsPath = ui, requirementsPath
+        self._install, self._examine, self._diagnostics = install, examine, diagnostics
+        self._work: ChildWork | None = None
+        self.findings: list[Mapping[str, Any]] = []
+        ui.installButton.connect("clicked(bool)", self.onInstall)
+        ui.installOfflineButton.connect("clicked(bool)", self.onInstallOffline)
+        ui.checkButton.connect("clicked(bool)", self.onCheck)
+        ui.copyDiagnosticsButton.connect("clicked(bool)", self.onCopyDiagnostics)
+
+    def ensurePackages(self) -> str:
+        """Bring what is missing after asking. Returns "" when all is there, else why not and what to do."""
+        if slicer.app.testingEnabled() or not missingPackages(self._requirementsPath):
+            return ""
+        try:
+            installPackages(self._requirementsPath)
+        except BrainTumorSegError as error:
+            return str(error)
+        missing = missingPackages(self._requirementsPath)
+        if missing:
+            return _("Python packages are missing: {names}.").format(names=", ".join(missing))
+        return ""
+
+    def onInstall(self) -> None:
+        """Install from the internet."""
+        self._ui.computerStatusLabel.text = self.ensurePackages() or _("All packages are installed.")
+
+    def onInstallOffline(self) -> None:
+        """Install from a folder of wheels."""
+        folder = qt.QFileDialog.getExistingDirectory(None, _("Folder with the wheel files"))
+        if folder and (self._work is None or self._work.isFinished):
+            self._work = self._install(offlineArguments(self._requirementsPath, Path(folder)))
+            self._work.onChanged = self._onInstallChanged
+            self._onInstallChanged()
+
+    def onCheck(self) -> None:
+        """Ask the engine what this computer can run."""
+        missing = missingPackages(self._requirementsPath)
+        if missing and not slicer.app.testingEnabled():
+            names = _("Python packages are missing: {names}.").format(names=", ".join(missing))
+            self._ui.computerStatusLabel.text = f"{names} {_('Install them with the buttons below.')}"
+            return
+        self._ui.checkButton.enabled = False
+        self._ui.computerStatusLabel.text = _("Checking this computer (some seconds)...")
+        try:
+            self._examine(self._onExamined)
+        except BrainTumorSegError as error:
+            self._ui.checkButton.enabled = True
+            self._ui.computerStatusLabel.text = str(error)
+
+    def onCopyDiagnostics(self) -> None:
+        """Put the text for a report into the clipboard."""
+        slicer.app.clipboard().setText(self._diagnostics(self.findings))
+        self._ui.computerStatusLabel.text = _("Copied. It holds no names, identifiers or paths of patients.")
+
+    def _onExamined(self, event: Event) -> None:
+        self._ui.checkButton.enabled = True
+        if event.name == "error":
+            self._ui.computerStatusLabel.text = f"{event.content['message']} {event.content['action']}"
+            return
+        self.findings = event.content["findings"]
+        self._ui.computerStatusLabel.text = "\n".join(_findingText(each) for each in self.findings)
+
+    def _onInstallChanged(self) -> None:
+        work = self._work
+        assert work is not None  # noqa: S101 - set before it is listened to
+        self._ui.installOfflineButton.enabled = work.isFinished
+        if work.failure is not None:
+            self._ui.computerStatusLabel.text = str(work.failure)
+        else:
+            self._ui.computerStatusLabel.text = work.message if work.state is State.DONE else runningText(work, None)
+
+
+def _findingText(finding: Mapping[str, Any]) -> str:
+    mark = {"ok": "✓", "warning": "!", "problem": "✗"}[finding["status"]]
+    return f"{mark} {finding['message']} {finding['remedy']}".rstrip()

@@ -1,0 +1,206 @@
+"""What happens after a click on "Segment tumour", and how the panels follow the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from BrainTumorSegLib.engine.errors import BrainTumorSegError
+from BrainTumorSegLib.engine.model_index import ModelEntry
+from BrainTumorSegLib.engine.sequence_hints import Role
+from BrainTumorSegLib.jobs.activity import Activity, State
+from BrainTumorSegLib.jobs.childWork import ChildWork
+from BrainTumorSegLib.jobs.diagnostics import diagnosticsText
+from BrainTumorSegLib.jobs.segmentationJob import SegmentationJob
+from BrainTumorSegLib.jobs.settings import JobSettings
+from BrainTumorSegLib.scene.inputGuess import databaseTagReader, guessInputs
+from BrainTumorSegLib.scene.resultImport import EditedPolicy, hasEditedTumour
+from BrainTumorSegLib.scene.studyExport import checkVolume
+from BrainTumorSegLib.widget.computerPanel import ComputerPanel
+from BrainTumorSegLib.widget.modelChoice import ModelChoice
+from BrainTumorSegLib.widget.modelsPanel import ModelsPanel, confirmDownload
+from BrainTumorSegLib.widget.parameters import BrainTumorSegParameterNode, jobSettings
+from BrainTumorSegLib.widget.resultPanel import ResultPanel
+from BrainTumorSegLib.widget.segmentPanel import SegmentPanel
+
+
+class Controller:
+    """Joins the panels, the parameter node and the logic. One activity at a time.
+
+    ui: the widgets of the .ui by name. logic: a BrainTumorSegLogic. entries: the index of models.
+    """
+
+    def __init__(self, ui: Any, logic: Any, entries: Sequence[ModelEntry], requirementsPath: str) -> None:
+        self._ui, self._logic = ui, logic
+        self.parameters: BrainTumorSegParameterNode | None = None
+        self.activity: Activity | None = None
+        self._areModelsKnown = False
+        self._segmentPanel = SegmentPanel(ui)
+        self._resultPanel = ResultPanel(ui, logic.undo)
+        self._modelChoice = ModelChoice(ui.modelComboBox, entries, self._onModelChosen)
+        self._modelsPanel = ModelsPanel(ui, entries, logic.startModelWork)
+        self._computerPanel = ComputerPanel(
+            ui, requirementsPath, logic.startInstallation, logic.examine, self._diagnostics
+        )
+        ui.segmentButton.connect("clicked(bool)", self.onSegment)
+        ui.guessButton.connect("clicked(bool)", self.guessInputs)
+
+    @property
+    def isRunning(self) -> bool:
+        """Whether something is going on that Cancel would stop."""
+        return self.activity is not None and not self.activity.isFinished
+
+    def show(self, parameters: BrainTumorSegParameterNode | None) -> None:
+        """Follow another parameter node; None while the scene is closed or another module is open."""
+        self.parameters = parameters
+        self.update()
+
+    def update(self) -> None:
+        """Bring every panel up to date with the parameter node and the running activity."""
+        parameters = self.parameters
+        if parameters is None:
+            return
+        self._modelChoice.show(parameters.model)
+        self._ui.thresholdSlider.enabled = not parameters.recommended
+        self._ui.minimumVolumeSpinBox.enabled = not parameters.recommended
+        self._resultPanel.show(parameters.segmentation, parameters.flair)
+        if self.isRunning and self.activity is not None:
+            self._segmentPanel.showActivity(self.activity)
+        else:
+            self._segmentPanel.showReady(self._missing())
+
+    def guessInputs(self) -> None:
+        """Choose the volumes that are not chosen yet by name and DICOM tags."""
+        parameters = self.parameters
+        if parameters is None:
+            return
+        guess = guessInputs(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"), databaseTagReader())
+        chosen = {node.GetID() for node in (parameters.flair, parameters.t1, parameters.t1c) if node is not None}
+        for name in ("flair", "t1", "t1c"):
+            node = getattr(guess, name)
+            if node is not None and getattr(parameters, name) is None and node.GetID() not in chosen:
+                setattr(parameters, name, node)
+
+    def onSegment(self) -> None:
+        """Cancel what runs; else bring packages and model if needed, then segment."""
+        if self.isRunning and self.activity is not None:
+            self.activity.cancel()
+            return
+        missing = self._missing() or self._computerPanel.ensurePackages()
+        if missing:
+            self._segmentPanel.showText(missing)
+            return
+        if self._areModelsKnown:
+            self._startJob()
+        else:
+            self._follow(self._logic.startModelWork("list"), self._onModelsListed)
+
+    def _missing(self) -> str:
+        """What prevents a start, in words; "" when nothing does."""
+        parameters = self.parameters
+        if parameters is None or parameters.flair is None:
+            return _("Choose the FLAIR volume first.")
+        volumes = {Role.FLAIR: parameters.flair, Role.T1: parameters.t1, Role.T1C: parameters.t1c}
+        chosen = {role: node for role, node in volumes.items() if node is not None}
+        if len({node.GetID() for node in chosen.values()}) < len(chosen):
+            return _("The same volume is chosen twice. Choose a different one, or none.")
+        try:
+            for role, node in chosen.items():
+                checkVolume(node, role)
+        except BrainTumorSegError as error:
+            return str(error)
+        return ""
+
+    def _onModelsListed(self, work: Activity) -> None:
+        assert isinstance(work, ChildWork)  # noqa: S101 - started as such
+        name = self.parameters.model if self.parameters is not None else ""
+        needed = [each for each in self._modelsPanel.withClassifier(name) if work.states.get(each.name) != "installed"]
+        if not needed:
+            self._areModelsKnown = True
+            self._startJob()
+        elif confirmDownload(needed, self._ui.mirrorLineEdit.text):
+            model = self._modelsPanel.withClassifier(name)[0]
+            self._follow(self._logic.startModelWork("download", model.name), lambda _work: self._startJob())
+        else:
+            self._segmentPanel.showText(_("Nothing was segmented: the model is not on this computer."))
+
+    def _startJob(self) -> None:
+        parameters = self.parameters
+        if parameters is None:
+            return
+        try:
+            job = self._logic.startSegmentation(
+                parameters.flair,
+                parameters.t1,
+                parameters.t1c,
+                parameters.segmentation,
+                policy=_policy(parameters.segmentation),
+                **vars(jobSettings(parameters)),
+            )
+        except BrainTumorSegError as error:
+            self._segmentPanel.showText(str(error))
+            return
+        self._follow(job, self._onSegmented)
+
+    def _follow(self, activity: Activity, then: Callable[[Activity], None]) -> None:
+        """Show an activity until its end, and go on with ``then`` if it went well."""
+        self.activity = activity
+        self._segmentPanel.restartClock()
+        activity.onChanged = lambda: self._onActivityChanged(activity, then)
+        self._onActivityChanged(activity, then)
+
+    def _onActivityChanged(self, activity: Activity, then: Callable[[Activity], None]) -> None:
+        if activity is not self.activity:
+            return
+        if not activity.isFinished:
+            self._segmentPanel.showActivity(activity)
+            return
+        self.activity = None
+        self.update()
+        if activity.state is State.DONE:
+            self._segmentPanel.showText("")
+            then(activity)
+        elif activity.failure is not None:
+            self._areModelsKnown = self._areModelsKnown and activity.failure.kind != "model"
+            self._segmentPanel.showText(str(activity.failure))
+        else:
+            self._segmentPanel.showText(_("Cancelled. The scene is as it was."))
+
+    def _onSegmented(self, job: Activity) -> None:
+        assert isinstance(job, SegmentationJob) and job.result is not None  # noqa: S101 - the state DONE says so
+        parameters = self.parameters or self._logic.getParameterNode()
+        parameters.segmentation = job.result.segmentationNode
+        kept = _("Your corrected segmentation was kept; this is a new one.") if job.result.keptEdited else ""
+        self._segmentPanel.showText("\n".join(text for text in (job.result.message, kept, *job.warnings) if text))
+        self.update()
+
+    def _onModelChosen(self, name: str) -> None:
+        if self.parameters is not None and self.parameters.model != name:
+            self._areModelsKnown = False
+            self.parameters.model = name
+
+    def _diagnostics(self, findings: Sequence[Mapping[str, Any]]) -> str:
+        names = [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLStorableNode") if node.GetName()]
+        names += [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLSubjectHierarchyNode")]
+        settings = jobSettings(self.parameters) if self.parameters is not None else JobSettings()
+        last = self._logic.lastJob
+        application = f"{slicer.app.applicationName} {slicer.app.applicationVersion}"
+        stage, failure = (last.stage, last.failure) if last is not None else ("-", None)
+        return diagnosticsText(application, settings, stage, failure, findings, names)
+
+
+def _policy(segmentationNode: Any) -> EditedPolicy:
+    """Ask what to do with a segmentation that someone has corrected."""
+    if segmentationNode is None or not hasEditedTumour(segmentationNode):
+        return EditedPolicy.KEEP
+    keep = slicer.util.confirmYesNoDisplay(
+        _(
+            "This segmentation was corrected by hand.\n\nKeep it and put the new result into another segmentation?\n"
+            "'No' replaces it; 'Undo result' brings it back."
+        ),
+        _("Corrected segmentation"),
+    )
+    return EditedPolicy.KEEP if keep else EditedPolicy.REPLACE

@@ -1,0 +1,171 @@
+"""The models of this version: which are here, their licence and size; download, import, verify and remove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from BrainTumorSegLib.engine.model_index import ModelEntry
+from BrainTumorSegLib.jobs.activity import State
+from BrainTumorSegLib.jobs.childWork import ChildWork
+from BrainTumorSegLib.widget.words import runningText, sizeText
+
+StartWork = Callable[..., ChildWork]
+"""start(action, *operands) begins one action in a child process; the caller polls it."""
+
+MIRROR_SETTING = "BrainTumorSeg/Mirror"
+
+
+class ModelsPanel:
+    """Lists the index; asks the child process for what is on this computer, never before the section is opened.
+
+    ui: the widgets of the .ui by name. entries: the index. start: begins an action. states: last known, by name.
+    """
+
+    def __init__(self, ui: Any, entries: Sequence[ModelEntry], start: StartWork) -> None:
+        self._ui, self._entries, self._start = ui, entries, start
+        self._work: ChildWork | None = None
+        self.states: dict[str, str] = {}
+        self._fillTable()
+        ui.mirrorLineEdit.text = slicer.util.settingsValue(MIRROR_SETTING, "")
+        ui.modelsTable.connect("itemSelectionChanged()", self._updateButtons)
+        ui.modelsCollapsibleButton.connect("contentsCollapsed(bool)", self.onCollapsed)
+        ui.downloadModelButton.connect("clicked(bool)", self.onDownload)
+        ui.importModelButton.connect("clicked(bool)", self.onImport)
+        ui.verifyModelButton.connect("clicked(bool)", self.onVerify)
+        ui.removeModelButton.connect("clicked(bool)", self.onRemove)
+        ui.removeAllModelsButton.connect("clicked(bool)", self.onRemoveAll)
+        ui.mirrorLineEdit.connect("editingFinished()", self.onMirror)
+        self._updateButtons()
+
+    def onCollapsed(self, isCollapsed: bool) -> None:
+        """Look at the disk when the section is opened."""
+        if not isCollapsed and not self.states:
+            self._begin("list")
+
+    def onDownload(self) -> None:
+        """Download the selected model after one question; a second click cancels."""
+        if self._isBusy:
+            self._work.cancel()  # type: ignore[union-attr] - busy means that there is one
+            return
+        entry = self._selected
+        if entry is not None and confirmDownload(self.withClassifier(entry.name), self._ui.mirrorLineEdit.text):
+            self._begin("download", entry.name)
+
+    def onImport(self) -> None:
+        """Install a model file from this computer."""
+        path = qt.QFileDialog.getOpenFileName(None, _("Model file"), "", _("Model bundle (*.zip)"))
+        if path:
+            self._begin("import", path)
+
+    def onVerify(self) -> None:
+        """Compare the selected model with its published SHA-256."""
+        if self._selected is not None:
+            self._begin("verify", self._selected.name)
+
+    def onRemove(self) -> None:
+        """Delete the selected model after a question."""
+        entry = self._selected
+        if entry is not None and slicer.util.confirmOkCancelDisplay(
+            _("Delete the model {name} from this computer?").format(name=entry.title)
+        ):
+            self._begin("remove", entry.name)
+
+    def onRemoveAll(self) -> None:
+        """Delete all downloaded models after a question."""
+        if slicer.util.confirmOkCancelDisplay(_("Delete every downloaded model from this computer?")):
+            self._begin("removeAll")
+
+    def onMirror(self) -> None:
+        """Keep the mirror for this and later sessions."""
+        qt.QSettings().setValue(MIRROR_SETTING, self._ui.mirrorLineEdit.text.strip())
+
+    def withClassifier(self, name: str) -> list[ModelEntry]:
+        """The model of that name, "" for the recommended one, and the slice classifier that comes with it."""
+        chosen = [each for each in self._entries if each.name == name or (not name and _isRecommended(each))]
+        companions = {each.classifier for each in chosen if each.classifier}
+        return chosen + [each for each in self._entries if each.name in companions]
+
+    def onWorkChanged(self, work: ChildWork) -> None:
+        """Show how an action goes and, at its end, what is on the disk now."""
+        self._ui.modelsProgressBar.visible = not work.isFinished and work.action == "download"
+        self._ui.modelsProgressBar.value = round(100 * work.fraction)
+        self._ui.modelsStatusLabel.text = _workText(work)
+        if work.state is State.DONE:
+            self.states = work.states
+            self._fillTable()
+        self._updateButtons()
+
+    @property
+    def _isBusy(self) -> bool:
+        return self._work is not None and not self._work.isFinished
+
+    @property
+    def _selected(self) -> ModelEntry | None:
+        row = self._ui.modelsTable.currentRow()
+        return self._entries[row] if 0 <= row < len(self._entries) else None
+
+    def _begin(self, action: str, *operands: str) -> None:
+        if not self._isBusy:
+            self._work = self._start(action, *operands)
+            self._work.onChanged = lambda work=self._work: self.onWorkChanged(work)  # type: ignore[misc]
+            self.onWorkChanged(self._work)
+
+    def _fillTable(self) -> None:
+        table = self._ui.modelsTable
+        table.setRowCount(len(self._entries))
+        for row, entry in enumerate(self._entries):
+            name = _("{title} (recommended)").format(title=entry.title) if _isRecommended(entry) else entry.title
+            texts = (name, _stateText(self.states.get(entry.name)), sizeText(entry.size_bytes), entry.licence)
+            for column, text in enumerate(texts):
+                table.setItem(row, column, qt.QTableWidgetItem(text))
+        table.resizeColumnsToContents()
+
+    def _updateButtons(self) -> None:
+        entry = self._selected
+        state = self.states.get(entry.name) if entry is not None else None
+        isDownloading = self._isBusy and self._work.action == "download"  # type: ignore[union-attr] - as above
+        self._ui.downloadModelButton.text = _("Cancel") if isDownloading else _("Download")
+        self._ui.downloadModelButton.enabled = isDownloading or (entry is not None and not self._isBusy)
+        self._ui.importModelButton.enabled = self._ui.removeAllModelsButton.enabled = not self._isBusy
+        isHere = state in ("installed", "damaged") and not self._isBusy
+        self._ui.verifyModelButton.enabled = self._ui.removeModelButton.enabled = isHere
+        self._ui.modelDescriptionLabel.text = entry.description if entry is not None else ""
+
+
+def confirmDownload(entries: Sequence[ModelEntry], mirror: str) -> bool:
+    """Ask once, with size, source and licence. True where there is nothing to download."""
+    if not entries:
+        return True
+    text = _(
+        "The segmentation needs a model that is not on this computer yet.\n\n"
+        "Model: {names}\nSize: {size}\nSource: {source}\nLicence: {licence}\n\n"
+        "The licence allows non-commercial use only. Download it now?"
+    ).format(
+        names=", ".join(entry.title for entry in entries),
+        size=sizeText(sum(entry.size_bytes for entry in entries)),
+        source=mirror or _("the release page of BrainTumorSeg on GitHub"),
+        licence=", ".join(sorted({entry.licence for entry in entries})),
+    )
+    return bool(slicer.util.confirmOkCancelDisplay(text, _("Download a model")))
+
+
+def _isRecommended(entry: ModelEntry) -> bool:
+    return entry.default and entry.task == "segmentation"
+
+
+def _stateText(state: str | None) -> str:
+    texts = {"installed": _("installed"), "not installed": _("available"), "damaged": _("damaged")}
+    return texts.get(state or "", "?")
+
+
+def _workText(work: ChildWork) -> str:
+    if work.failure is not None:
+        return str(work.failure)
+    if work.state is State.CANCELLED:
+        return _("Cancelled. The next download goes on from here.")
+    return work.message if work.isFinished else runningText(work, None)

@@ -1,0 +1,67 @@
+"""Every choice of the panel, kept in the scene's parameter node and bound to the widgets of the .ui by name."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.i18n import tr as _
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+from BrainTumorSegLib.jobs.settings import JobSettings
+
+
+class Device(enum.Enum):
+    """What computes; the value is the engine's word."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+    def label(self) -> str:
+        """What the combo box shows."""
+        return {
+            Device.AUTO: _("Automatic"),
+            Device.CPU: _("Processor (CPU)"),
+            Device.CUDA: _("NVIDIA graphics card (CUDA)"),
+            Device.MPS: _("Apple graphics (MPS)"),
+        }[self]
+
+
+@parameterNodeWrapper
+class BrainTumorSegParameterNode:
+    """The panel's state.
+
+    model: name in the index, "" for the recommended one. recommended: take threshold and minimumVolume_ml from the
+    model instead of from here.
+    """
+
+    flair: vtkMRMLScalarVolumeNode
+    t1: vtkMRMLScalarVolumeNode
+    t1c: vtkMRMLScalarVolumeNode
+    segmentation: vtkMRMLSegmentationNode
+    model: str = ""
+    device: Device = Device.AUTO
+    gate: bool = True
+    recommended: bool = True
+    threshold: Annotated[float, WithinRange(0.05, 0.95)] = 0.5
+    minimumVolume_ml: Annotated[float, WithinRange(0.0, 10.0)] = 0.1
+    testTimeAugmentation: bool = False
+    registration: bool = False
+    keepProbability: bool = False
+
+
+def jobSettings(parameters: BrainTumorSegParameterNode) -> JobSettings:
+    """What the engine is asked for by the panel's present state."""
+    return JobSettings(
+        model=parameters.model or None,
+        device=parameters.device.value,
+        gate=None if parameters.gate else 0.0,
+        threshold=None if parameters.recommended else parameters.threshold,
+        minVolume_ml=None if parameters.recommended else parameters.minimumVolume_ml,
+        tta=parameters.testTimeAugmentation,
+        register=parameters.registration,
+        keepProbability=parameters.keepProbability,
+    )

@@ -1,0 +1,212 @@
+"""What was found: table of lesions, the way to doubtful slices, to the editor, to 3D and to files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from BrainTumorSegLib.engine.errors import BrainTumorSegError
+from BrainTumorSegLib.jobs.resultFolder import writeResultFolder
+from BrainTumorSegLib.scene.measureState import isMeasured, measureAgain
+from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf, removePart
+from BrainTumorSegLib.scene.review import (
+    AxialSlices,
+    doubtsOf,
+    nextIndex,
+    showPosition,
+    shownIndex,
+    showSlice,
+    slicesToReview,
+)
+from BrainTumorSegLib.scene.undo import SegmentationUndo
+
+
+class ResultPanel:
+    """Shows the result that lies in the selected segmentation, also one that was loaded with a scene.
+
+    ui: the widgets of the .ui by name. undo: the states before each result.
+    """
+
+    def __init__(self, ui: Any, undo: SegmentationUndo) -> None:
+        self._ui, self._undo = ui, undo
+        self._segmentationId = ""
+        self._flairId = ""
+        ui.editButton.connect("clicked(bool)", self.onEdit)
+        ui.show3DButton.connect("toggled(bool)", self.onShow3D)
+        ui.previousSliceButton.connect("clicked(bool)", self.onPreviousSlice)
+        ui.nextSliceButton.connect("clicked(bool)", self.onNextSlice)
+        ui.measureButton.connect("clicked(bool)", self.onMeasure)
+        ui.undoButton.connect("clicked(bool)", self.onUndo)
+        ui.exportButton.connect("clicked(bool)", self.onExport)
+        ui.measurementsTable.connect("cellClicked(int,int)", self.onLesionClicked)
+
+    def show(self, segmentationNode: Any, flairNode: Any) -> None:
+        """Show the result in these nodes; either may be None."""
+        self._segmentationId = segmentationNode.GetID() if segmentationNode else ""
+        self._flairId = flairNode.GetID() if flairNode else ""
+        self._fillTable()
+        self._updateButtons()
+
+    @property
+    def _segmentation(self) -> Any:
+        return slicer.mrmlScene.GetNodeByID(self._segmentationId) if self._segmentationId else None
+
+    @property
+    def _flair(self) -> Any:
+        # The volume that the result lies on, whatever the selector says now.
+        reference = getattr(slicer.vtkMRMLSegmentationNode, "GetReferenceImageGeometryReferenceRole", lambda: "")()
+        node = self._segmentation.GetNodeReference(reference) if self._segmentation else None
+        return node or (slicer.mrmlScene.GetNodeByID(self._flairId) if self._flairId else None)
+
+    def _fillTable(self) -> None:
+        rows = _lesionRows(self._segmentation)
+        self._ui.measurementsTable.setRowCount(len(rows) + bool(rows))
+        for row, (texts, _centroid) in enumerate(rows):
+            self._fillRow(row, texts)
+        if rows:
+            total_ml = sum(float(texts[1]) for texts, _centroid in rows)
+            self._fillRow(len(rows), [_("All"), f"{total_ml:.2f}", "", "", ""])
+        self._ui.measurementsTable.resizeColumnsToContents()
+        self._ui.resultLabel.text = self._resultText(len(rows))
+
+    def _fillRow(self, row: int, texts: list[str]) -> None:
+        for column, text in enumerate(texts):
+            self._ui.measurementsTable.setItem(row, column, qt.QTableWidgetItem(text))
+
+    def _resultText(self, lesions: int) -> str:
+        if self._segmentation is None or partOf(self._segmentation, LESIONS) is None:
+            return _("No result yet.")
+        if not isMeasured(self._segmentation):
+            return _("You have corrected this segmentation. These are the numbers before that: click 'Measure again'.")
+        if lesions == 0:
+            return _("No tumour found. The segmentation is empty; look at the uncertain slices.")
+        return _("{count} lesions found.").format(count=lesions) if lesions > 1 else _("One lesion found.")
+
+    def _updateButtons(self) -> None:
+        node = self._segmentation
+        review = self._reviewIndices()
+        self._ui.editButton.enabled = node is not None and self._flair is not None
+        self._ui.show3DButton.enabled = node is not None and node.GetSegmentation().GetNumberOfSegments() > 0
+        hasResult = node is not None and partOf(node, LESIONS) is not None
+        self._ui.measureButton.enabled = hasResult and not isMeasured(node)
+        self._ui.exportButton.enabled = hasResult
+        self._ui.undoButton.enabled = node is not None and self._undo.isAvailable(node)
+        self._ui.previousSliceButton.enabled = self._ui.nextSliceButton.enabled = bool(review)
+        self._ui.reviewLabel.text = _("{count} to review").format(count=len(review)) if review else ""
+        self._ui.show3DButton.blockSignals(True)
+        self._ui.show3DButton.checked = _isShown3D(node)
+        self._ui.show3DButton.blockSignals(False)
+
+    def _reviewIndices(self) -> tuple[int, ...]:
+        if self._segmentation is None or self._flair is None or self._flair.GetImageData() is None:
+            return ()
+        return slicesToReview(doubtsOf(self._segmentation))
+
+    def onEdit(self) -> None:
+        """Open the Segment Editor on this result."""
+        segmentation, flair = self._segmentation, self._flair
+        slicer.util.selectModule("SegmentEditor")
+        editor = slicer.util.getModuleWidget("SegmentEditor").editor
+        editor.setSegmentationNode(segmentation)
+        editor.setSourceVolumeNode(flair)
+
+    def onShow3D(self, isShown: bool) -> None:
+        """Show or hide the surface."""
+        node = self._segmentation
+        if node is None:
+            return
+        if isShown:
+            node.CreateClosedSurfaceRepresentation()
+        node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetVisibility3D(isShown)
+
+    def onPreviousSlice(self) -> None:
+        """Go down to the next doubtful slice."""
+        self._step(-1)
+
+    def onNextSlice(self) -> None:
+        """Go up to the next doubtful slice."""
+        self._step(1)
+
+    def _step(self, step: int) -> None:
+        indices = self._reviewIndices()
+        if not indices:
+            return
+        slices = AxialSlices.of(self._flair)
+        index = nextIndex(indices, shownIndex(slices), step)
+        if index is None:
+            return
+        showSlice(slices, index)
+        place = _("{number} of {count}").format(number=indices.index(index) + 1, count=len(indices))
+        self._ui.reviewLabel.text = place
+
+    def onLesionClicked(self, row: int, _column: int) -> None:
+        """Bring the slice views to the clicked lesion."""
+        rows = _lesionRows(self._segmentation)
+        if row < len(rows):
+            showPosition(rows[row][1])
+
+    def onMeasure(self) -> None:
+        """Measure what the user has corrected."""
+        try:
+            volume_ml = measureAgain(self._segmentation)
+        except BrainTumorSegError as error:
+            self._ui.statusLabel.text = str(error)
+            return
+        self._fillTable()
+        self._updateButtons()
+        self._ui.statusLabel.text = _("Measured again: {volume:.1f} mL.").format(volume=volume_ml)
+
+    def onUndo(self) -> None:
+        """Bring back the segments that the last result replaced; its numbers go with it."""
+        if self._segmentation is not None and self._undo.restore(self._segmentation):
+            removePart(self._segmentation, LESIONS)
+            removePart(self._segmentation, SLICE_SCORES)
+            self._ui.statusLabel.text = _("The segmentation is as before the last result.")
+            self._fillTable()
+            self._updateButtons()
+
+    def onExport(self) -> None:
+        """Ask for a folder and write the result into it."""
+        folder = qt.QFileDialog.getExistingDirectory(None, _("Folder for the results"))
+        if not folder:
+            return
+        try:
+            paths = writeResultFolder(self._segmentation, Path(folder))
+        except BrainTumorSegError as error:
+            slicer.util.errorDisplay(str(error))
+            return
+        self._ui.statusLabel.text = _("Written: {files}").format(files=", ".join(path.name for path in paths))
+
+
+def _lesionRows(segmentationNode: Any) -> list[tuple[list[str], tuple[float, float, float]]]:
+    """Texts of the table's row, and the centroid in RAS mm, by lesion."""
+    table = partOf(segmentationNode, LESIONS) if segmentationNode else None
+    if table is None:
+        return []
+
+    def number(row: int, name: str) -> float:
+        return float(table.GetTable().GetColumnByName(name).GetValue(row))
+
+    rows = []
+    for row in range(table.GetNumberOfRows()):
+        texts = [
+            f"{number(row, 'id'):.0f}",
+            f"{number(row, 'volume_ml'):.2f}",
+            f"{number(row, 'longest_diameter_mm'):.1f}",
+            f"{number(row, 'axial_diameter_mm'):.1f} x {number(row, 'axial_perpendicular_diameter_mm'):.1f}",
+            f"{number(row, 'first_slice') + 1:.0f}-{number(row, 'last_slice') + 1:.0f}",
+        ]
+        r, a, s = (number(row, f"centroid_{axis}_mm") for axis in "ras")
+        rows.append((texts, (r, a, s)))
+    return rows
+
+
+def _isShown3D(segmentationNode: Any) -> bool:
+    display = segmentationNode.GetDisplayNode() if segmentationNode else None
+    hasSurface = display is not None and segmentationNode.GetSegmentation().ContainsRepresentation("Closed surface")
+    return bool(hasSurface and display.GetVisibility() and display.GetVisibility3D())

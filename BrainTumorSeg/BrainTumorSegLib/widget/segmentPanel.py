@@ -1,0 +1,51 @@
+"""The button that becomes Cancel, the progress bar and the line of text below them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from BrainTumorSegLib.jobs.activity import Activity, State
+from BrainTumorSegLib.jobs.timeLeft import TimeLeft
+from BrainTumorSegLib.widget.words import runningText
+
+
+class SegmentPanel:
+    """Shows one activity, or what is missing before one can start. ui: the widgets of the .ui by name."""
+
+    def __init__(self, ui: Any) -> None:
+        self._ui = ui
+        self._timeLeft = TimeLeft()
+
+    def showReady(self, missing: str) -> None:
+        """No activity: the button starts one, unless something is missing, which its tooltip then says."""
+        self._ui.segmentButton.text = _("Segment tumour")
+        self._ui.segmentButton.enabled = not missing
+        self._ui.segmentButton.toolTip = missing or _("Outline the tumour in the chosen study.")
+        self._ui.progressBar.visible = False
+
+    def showActivity(self, activity: Activity) -> None:
+        """A running activity: the button cancels it, bar and text say how far it is."""
+        isCancelling = activity.state is State.CANCELLING
+        self._ui.segmentButton.text = _("Cancelling...") if isCancelling else _("Cancel")
+        self._ui.segmentButton.enabled = not isCancelling
+        self._ui.segmentButton.toolTip = _("Stop. The scene stays as it is.")
+        self._ui.progressBar.visible = True
+        self._ui.progressBar.value = round(100 * activity.fraction)
+        self._ui.statusLabel.text = runningText(activity, self._secondsLeft(activity))
+
+    def showText(self, text: str) -> None:
+        """What came of it, or what went wrong."""
+        self._ui.statusLabel.text = text
+
+    def restartClock(self) -> None:
+        """Forget the pace of the activity before."""
+        self._timeLeft = TimeLeft()
+
+    def _secondsLeft(self, activity: Activity) -> float | None:
+        # Starting and loading have no pace of their own; counting them would make every estimate too long.
+        if activity.stage in ("start", "check", "export", "load"):
+            return None
+        return self._timeLeft.update(activity.fraction, time.monotonic())

@@ -1,0 +1,49 @@
+"""The panel's sentences for stages, times and sizes, translated in one place."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from BrainTumorSegLib.jobs.activity import Activity, State
+
+
+def stageText(stage: str) -> str:
+    """What is being done, for a word of the protocol."""
+    return {
+        "start": _("Starting the engine (the first time takes some seconds)"),
+        "check": _("Checking this computer"),
+        "export": _("Handing over the volumes"),
+        "read": _("Reading the volumes"),
+        "register": _("Registering T1 to FLAIR"),
+        "load": _("Loading the model"),
+        "preprocess": _("Preparing the slices"),
+        "classify": _("Finding slices with tumour"),
+        "segment": _("Segmenting"),
+        "postprocess": _("Outlining the tumour"),
+        "write": _("Saving"),
+        "import": _("Adding the result to the scene"),
+        "download": _("Downloading the model"),
+        "models": _("Working on the models"),
+        "install": _("Installing the packages"),
+    }.get(stage, stage)
+
+
+def timeText(seconds: float | None) -> str:
+    """Time left in words; "" where it is not known."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return _("{seconds} s left").format(seconds=max(1, round(seconds)))
+    return _("{minutes} min left").format(minutes=round(seconds / 60))
+
+
+def runningText(activity: Activity, timeLeft_s: float | None) -> str:
+    """Stage and time left of a running activity."""
+    if activity.state is State.CANCELLING:
+        return _("Cancelling...")
+    return ", ".join(text for text in (stageText(activity.stage), timeText(timeLeft_s)) if text)
+
+
+def sizeText(size_bytes: int) -> str:
+    """A file's size as file managers show it."""
+    return _("{megabytes:.1f} MB").format(megabytes=size_bytes / 1e6)

@@ -1,0 +1,498 @@
+"""A small stand-in for Slicer's application: enough to load the module's real .ui with real Qt and click it.
+
+Real here: Qt (PySide6, off-screen), the .ui file, the module's own code, MRML (slicer-core), ``slicer.util`` and
+``VTKObservationMixin``. Imitated: PythonQt's style over PySide (properties as attributes, ``connect("clicked(bool)",
+f)``), the few ctk and qMRML widgets of the .ui, ``ScriptedLoadableModule*``, the scalar, enum and node subset of
+``parameterNodeWrapper`` with its GUI binding, ``slicer.i18n``, and the application object.
+
+Not covered: PythonQt's own bugs and ownership rules, Slicer's look, real ctk and qMRML widgets (sorting, filtering and
+the menu of the node selector), module discovery and reload by the module manager, modal dialogs (answers are given in
+advance, texts recorded), slice and 3D views, the real Segment Editor (calls recorded), pip and PyTorchUtils.
+"""
+
+# ruff: noqa: N - the names of Qt and Slicer
+from __future__ import annotations
+
+import enum
+import sys
+import time
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import slicer
+import slicer.util
+import vtk
+from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
+
+_PROPERTIES = (
+    "text toolTip enabled visible checked checkable value minimum maximum decimals singleStep format suffix currentIndex"
+    " currentText count rowCount columnCount placeholderText objectName collapsed noneEnabled baseName"
+).split()
+
+
+def _style(base: type, **extra: Any) -> type:
+    """A subclass of a PySide class that is used as PythonQt presents it: properties are attributes, not methods."""
+
+    def attribute(name: str) -> property:
+        return property(lambda self: self.property(name), lambda self, value: self.setProperty(name, value))
+
+    def connect(self: Any, signal: str, slot: Callable[..., Any]) -> None:
+        getattr(self, signal.split("(")[0]).connect(slot)
+
+    def disconnect(self: Any, signal: str, slot: Callable[..., Any]) -> None:
+        getattr(self, signal.split("(")[0]).disconnect(slot)
+
+    meta = base.staticMetaObject  # type: ignore[attr-defined]
+    known = {meta.property(i).name() for i in range(meta.propertyCount())}
+    # A property that Python declares is an attribute already.
+    known -= {name for each in base.__mro__ for name, what in vars(each).items() if isinstance(what, QtCore.Property)}
+    members: dict[str, Any] = {name: attribute(name) for name in _PROPERTIES if name in known}
+    members |= {"connect": connect, "disconnect": disconnect, "name": attribute("objectName")}
+    members["className"] = lambda self: base.__name__
+    return type(base.__name__, (base,), members | extra)
+
+
+class _FileDialog:
+    """QFileDialog's static functions, which PythonQt lets return the path alone."""
+
+    answer = ""
+
+    @classmethod
+    def getOpenFileName(cls, *_arguments: Any) -> str:
+        return cls.answer
+
+    @classmethod
+    def getExistingDirectory(cls, *_arguments: Any) -> str:
+        return cls.answer
+
+
+def _makeQt() -> types.ModuleType:
+    qt = types.ModuleType("qt")
+    for source in (QtCore, QtGui, QtWidgets):
+        for name in dir(source):
+            if name.startswith("Q"):
+                setattr(qt, name, getattr(source, name))
+    for name in "QTimer QWidget QLabel QPushButton QComboBox QCheckBox QProgressBar QTableWidget QLineEdit".split():
+        setattr(qt, name, _style(getattr(qt, name)))
+    qt.QDoubleSpinBox = _style(QtWidgets.QDoubleSpinBox)
+    qt.QFileDialog = _FileDialog
+    qt.QUiLoader = _Loader
+    qt.QFile = QtCore.QFile
+    return qt
+
+
+class _CollapsibleButton(QtWidgets.QGroupBox):
+    """ctkCollapsibleButton: a titled box that hides its content."""
+
+    contentsCollapsed = QtCore.Signal(bool)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._collapsed = False
+
+    def event(self, event: Any) -> bool:
+        if event.type() == QtCore.QEvent.Type.Polish:
+            self._apply()
+        return super().event(event)
+
+    def _apply(self) -> None:
+        for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly):
+            child.setVisible(not self._collapsed and not child.property("hiddenByDesign"))
+
+    def _get(self) -> bool:
+        return self._collapsed
+
+    def _set(self, collapsed: bool) -> None:
+        self._collapsed = collapsed
+        self._apply()
+        self.contentsCollapsed.emit(collapsed)
+
+    collapsed = QtCore.Property(bool, _get, _set)
+    text = QtCore.Property(str, QtWidgets.QGroupBox.title, QtWidgets.QGroupBox.setTitle)
+
+
+class _SliderWidget(QtWidgets.QWidget):
+    """ctkSliderWidget: a slider and a spin box with one floating-point value."""
+
+    valueChanged = QtCore.Signal(float)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._slider, self._box = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal), QtWidgets.QDoubleSpinBox()
+        self._slider.setRange(0, 1000)
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._slider)
+        layout.addWidget(self._box)
+        self._box.valueChanged.connect(self._onBox)
+        self._slider.sliderMoved.connect(lambda position: self._box.setValue(self._fromSlider(position)))
+
+    def _fromSlider(self, position: int) -> float:
+        return self._box.minimum() + (self._box.maximum() - self._box.minimum()) * position / 1000
+
+    def _onBox(self, value: float) -> None:
+        width = self._box.maximum() - self._box.minimum()
+        self._slider.setValue(round(1000 * (value - self._box.minimum()) / width) if width else 0)
+        self.valueChanged.emit(value)
+
+    value = QtCore.Property(float, lambda self: self._box.value(), lambda self, v: self._box.setValue(v))
+    minimum = QtCore.Property(float, lambda self: self._box.minimum(), lambda self, v: self._box.setMinimum(v))
+    maximum = QtCore.Property(float, lambda self: self._box.maximum(), lambda self, v: self._box.setMaximum(v))
+    decimals = QtCore.Property(int, lambda self: self._box.decimals(), lambda self, v: self._box.setDecimals(v))
+    singleStep = QtCore.Property(float, lambda self: self._box.singleStep(), lambda self, v: self._box.setSingleStep(v))
+
+
+class _NodeComboBox(QtWidgets.QComboBox):
+    """qMRMLNodeComboBox: a selector over the real nodes of a real scene."""
+
+    currentNodeChanged = QtCore.Signal(object)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._scene: Any = None
+        self._shownId: str | None = None
+        self.currentIndexChanged.connect(lambda _index: self._announce())
+
+    def setMRMLScene(self, scene: Any) -> None:
+        self._scene = scene
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent):
+            scene.AddObserver(event, lambda *_: self._refresh())
+        self._refresh()
+
+    def _refresh(self) -> None:
+        selected = self._shownId
+        self.blockSignals(True)
+        self.clear()
+        self.addItem(self.property("noneDisplay") or "None", "")
+        for className in self.property("nodeTypes"):
+            for node in slicer.util.getNodesByClass(className, self._scene):
+                self.addItem(node.GetName(), node.GetID())
+        self.setCurrentIndex(max(0, self.findData(selected or "")))
+        self.blockSignals(False)
+        self._announce()
+
+    def _announce(self) -> None:
+        if (self.currentData() or None) != self._shownId:
+            self._shownId = self.currentData() or None
+            self.currentNodeChanged.emit(self.currentNode())
+
+    def currentNode(self) -> Any:
+        return self._scene.GetNodeByID(self.currentData()) if self._scene and self.currentData() else None
+
+    def setCurrentNode(self, node: Any) -> None:
+        self.setCurrentIndex(max(0, self.findData(node.GetID() if node else "")))
+
+
+class _MRMLWidget(QtWidgets.QWidget):
+    """qMRMLWidget: hands the scene to the widgets that its .ui connects to it."""
+
+    def setMRMLScene(self, scene: Any) -> None:
+        for child in self.findChildren(QtWidgets.QComboBox):
+            if hasattr(child, "setMRMLScene"):
+                child.setMRMLScene(scene)
+
+
+class _Loader(QtUiTools.QUiLoader):
+    """Makes every widget of the .ui in PythonQt style, and ctk's and Slicer's own classes."""
+
+    def createWidget(self, className: str, parent: Any = None, name: str = "") -> Any:
+        qt, ctk = sys.modules["qt"], sys.modules["ctk"]
+        for source in (qt, ctk, slicer):
+            if hasattr(source, className):
+                widget = getattr(source, className)(parent)
+                widget.setObjectName(name)
+                return widget
+        raise LookupError(f"The .ui uses {className}, which this shell doesn't know.")
+
+
+class _Application(QtCore.QObject):
+    """slicer.app: what the module asks of it."""
+
+    aboutToQuit = QtCore.Signal()
+    startupCompleted = QtCore.Signal()
+    applicationName = "Slicer"
+    applicationVersion = "5.12.0-shell"
+    os = "linux"
+    arch = "amd64"
+
+    def __init__(self, temporaryPath: str) -> None:
+        super().__init__()
+        self.temporaryPath = temporaryPath
+        self.qt = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
+        self.qt.setOrganizationName("BrainTumorSegTests")
+        QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)
+        QtCore.QSettings.setPath(
+            QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, temporaryPath
+        )
+
+    def connect(self, signal: str, slot: Callable[..., Any]) -> None:  # type: ignore[override]
+        getattr(self, signal.split("(")[0]).connect(slot)
+
+    def disconnect(self, signal: str, slot: Callable[..., Any]) -> None:  # type: ignore[override]
+        getattr(self, signal.split("(")[0]).disconnect(slot)
+
+    def testingEnabled(self) -> bool:
+        return False
+
+    def processEvents(self) -> None:
+        self.qt.processEvents()
+
+    def clipboard(self) -> Any:
+        return self.qt.clipboard()
+
+    def startupEnvironment(self) -> Any:
+        return QtCore.QProcessEnvironment.systemEnvironment()
+
+
+class _Dialogs:
+    """What was shown to the user, and what the user answers to the next questions."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+        self.answer = True
+
+    def show(self, text: str, *_arguments: Any, **_options: Any) -> bool:
+        self.shown.append(text)
+        return self.answer
+
+
+class _Module:
+    """The base classes of slicer.ScriptedLoadableModule, without the developer's section."""
+
+    class ScriptedLoadableModule:
+        def __init__(self, parent: Any) -> None:
+            self.parent = parent
+            self.moduleName = type(self).__name__
+
+        def resourcePath(self, filename: str) -> str:
+            return str(Path(self.parent.path).parent / "Resources" / filename)
+
+    class ScriptedLoadableModuleWidget:
+        def __init__(self, parent: Any = None) -> None:
+            self.parent = parent
+            self.layout = parent.layout()
+            self.moduleName = type(self).__name__.removesuffix("Widget")
+
+        def resourcePath(self, filename: str) -> str:
+            return str(Path(slicer.util.modulePath(self.moduleName)).parent / "Resources" / filename)
+
+        def setup(self) -> None:
+            """Nothing: the developer's section is Slicer's own."""
+
+        def onReload(self) -> None:
+            """Nothing: the module manager is not here."""
+
+    class ScriptedLoadableModuleLogic:
+        def __init__(self, parent: Any = None) -> None:
+            self.moduleName = type(self).__name__.removesuffix("Logic")
+
+        def getParameterNode(self) -> Any:
+            node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+            if not node:
+                node = slicer.vtkMRMLScriptedModuleNode()
+                node.SetSingletonTag(self.moduleName)
+                node = slicer.mrmlScene.AddNode(node)
+            node.SetAttribute("ModuleName", self.moduleName)
+            return node
+
+    class ScriptedLoadableModuleTest:
+        pass
+
+
+class WithinRange:
+    """Annotation: a number between two bounds."""
+
+    def __init__(self, minimum: float, maximum: float) -> None:
+        self.minimum, self.maximum = minimum, maximum
+
+    def validate(self, value: float) -> None:
+        if not self.minimum <= value <= self.maximum:
+            raise ValueError(f"Value must be within [{self.minimum}, {self.maximum}], was {value}")
+
+
+def _serialise(value: Any) -> str:
+    return value.name if isinstance(value, enum.Enum) else str(value)
+
+
+def _parse(kind: type, text: str) -> Any:
+    if issubclass(kind, enum.Enum):
+        return kind[text]
+    return text == "True" if kind is bool else kind(text)
+
+
+def _makeParameter(name: str, kind: Any, validators: tuple[Any, ...]) -> property:
+    isNode = isinstance(kind, type) and issubclass(kind, slicer.vtkMRMLNode)
+
+    def read(self: Any) -> Any:
+        node = self.parameterNode
+        return node.GetNodeReference(name) if isNode else _parse(kind, node.GetParameter(name))
+
+    def write(self: Any, value: Any) -> None:
+        if not (isNode and value is None) and not isinstance(value, (float, int) if kind is float else kind):
+            raise TypeError(f"{name} must be a {kind.__name__}, was {value!r}")
+        for validator in validators:
+            validator.validate(value)
+        self.parameterNode.SetParameter(name, "" if isNode else _serialise(value))
+        if isNode:
+            self.parameterNode.SetNodeReferenceID(name, value.GetID() if value is not None else None)
+
+    return property(read, write)
+
+
+def _access(widget: Any, kind: Any) -> tuple[Callable[[], Any], Callable[[Any], None], Any]:
+    """How to read and write a widget for a type, and its signal; the pairs that Slicer's connectors know."""
+    if kind is bool and isinstance(widget, QtWidgets.QCheckBox):
+        return lambda: widget.checked, lambda value: setattr(widget, "checked", value), widget.toggled
+    if kind is float and isinstance(widget, QtWidgets.QDoubleSpinBox | _SliderWidget):
+        return lambda: widget.value, lambda value: setattr(widget, "value", value), widget.valueChanged
+    if isinstance(widget, _NodeComboBox) and issubclass(kind, slicer.vtkMRMLNode):
+        return widget.currentNode, widget.setCurrentNode, widget.currentNodeChanged
+    if isinstance(widget, QtWidgets.QComboBox) and issubclass(kind, enum.Enum):
+        members = list(kind)
+        widget.clear()
+        for member in members:
+            widget.addItem(kind.label(member))
+        return (
+            lambda: members[widget.currentIndex],
+            lambda value: setattr(widget, "currentIndex", members.index(value)),
+            widget.currentIndexChanged,
+        )
+    raise RuntimeError(f"Unable to create GUI connector from datatype '{kind}' to widget type '{type(widget)}'")
+
+
+def parameterNodeWrapper(description: type) -> type:
+    """The part of Slicer's decorator that this module uses: typed attributes in the node, bound to widgets."""
+    hints = typing.get_type_hints(description, include_extras=True)
+    kinds: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+    members: dict[str, Any] = {}
+    for name, hint in hints.items():
+        kind, *annotations = typing.get_args(hint) if typing.get_origin(hint) is typing.Annotated else (hint,)
+        kinds[name], members[name] = kind, _makeParameter(name, kind, tuple(annotations))
+        isNode = isinstance(kind, type) and issubclass(kind, slicer.vtkMRMLNode)
+        defaults[name] = None if isNode else getattr(description, name)
+
+    def __init__(self: Any, node: Any) -> None:
+        self.parameterNode, self._bindings, self._isUpdating = node, {}, False
+        for name, default in defaults.items():
+            if not node.HasParameter(name):
+                setattr(self, name, default)
+
+    def connectGui(self: Any, ui: Any) -> int:
+        named = {w.property("SlicerParameterName"): w for w in vars(ui).values() if w.property("SlicerParameterName")}
+        binding = {name: _access(widget, kinds[name]) for name, widget in named.items()}
+        slots = []
+        for name, (get, put, signal) in binding.items():
+            put(getattr(self, name))
+            slot = lambda *_, name=name, get=get: self._isUpdating or setattr(self, name, get())  # noqa: E731
+            signal.connect(slot)
+            slots.append((signal, slot))
+        tag = self.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: refresh(self, binding))
+        self._bindings[tag] = slots
+        return int(tag)
+
+    def refresh(self: Any, binding: dict[str, Any]) -> None:
+        if not self._isUpdating:
+            self._isUpdating = True
+            for name, (_get, put, _signal) in binding.items():
+                put(getattr(self, name))
+            self._isUpdating = False
+
+    def disconnectGui(self: Any, tag: int) -> None:
+        self.parameterNode.RemoveObserver(tag)
+        for signal, slot in self._bindings.pop(tag, []):
+            signal.disconnect(slot)
+
+    members |= {"__init__": __init__, "connectGui": connectGui, "disconnectGui": disconnectGui}
+    for name in ("AddObserver", "RemoveObserver", "StartModify", "EndModify", "Modified"):
+        members[name] = lambda self, *arguments, _name=name: getattr(self.parameterNode, _name)(*arguments)
+    return type(description.__name__, (), members)
+
+
+def _isExpected(text: str) -> bool:
+    return "mrmlSceneChanged" in text or "QObject::connect:  (" in text or "propagateSizeHints" in text
+
+
+class _SegmentEditor:
+    """Records what the module asks of the real Segment Editor."""
+
+    def __init__(self) -> None:
+        self.editor = self
+        self.segmentationNode: Any = None
+        self.sourceVolumeNode: Any = None
+
+    def setSegmentationNode(self, node: Any) -> None:
+        self.segmentationNode = node
+
+    def setSourceVolumeNode(self, node: Any) -> None:
+        self.sourceVolumeNode = node
+
+
+def _module(name: str, **content: Any) -> types.ModuleType:
+    module = types.ModuleType(name)
+    vars(module).update(content)
+    sys.modules[name] = module
+    return module
+
+
+class Shell:
+    """The application, once for all tests: modules keep what they imported from it."""
+
+    def __init__(self, modulePath: Path, temporaryPath: str) -> None:
+        self.dialogs, self.segmentEditor, self.selectedModules = _Dialogs(), _SegmentEditor(), list[str]()
+        self._modulePath = modulePath
+        sys.modules["qt"] = _makeQt()
+        _module("ctk", ctkCollapsibleButton=_style(_CollapsibleButton), ctkSliderWidget=_style(_SliderWidget))
+        slicer.qMRMLNodeComboBox, slicer.qMRMLWidget = _style(_NodeComboBox), _style(_MRMLWidget)
+        slicer.app = self.app = _Application(temporaryPath)
+        names = {name: value for name, value in vars(_Module).items() if name.startswith("Scripted")}
+        slicer.ScriptedLoadableModule = _module("slicer.ScriptedLoadableModule", __all__=list(names), **names)
+        slicer.parameterNodeWrapper = _module(
+            "slicer.parameterNodeWrapper", parameterNodeWrapper=parameterNodeWrapper, WithinRange=WithinRange
+        )
+        slicer.i18n = _module("slicer.i18n", tr=lambda text: text, translate=lambda _context, text: text)
+        # The .ui's connections to mrmlSceneChanged are made by _MRMLWidget; a test of the .ui itself checks them.
+        QtCore.qInstallMessageHandler(lambda _kind, _context, text: None if _isExpected(text) else print(text))
+
+    def begin(self) -> None:
+        """Forget the test before; ``slicer.mrmlScene`` and ``slicer.modules`` are new."""
+        vars(slicer.modules)["braintumorseg"] = types.SimpleNamespace(path=str(self._modulePath))
+        self.dialogs.__init__()  # type: ignore[misc]
+        self.segmentEditor.__init__()  # type: ignore[misc]
+        self.selectedModules.clear()
+        _FileDialog.answer = ""
+        QtCore.QSettings().clear()
+        for name in ("errorDisplay", "warningDisplay", "infoDisplay", "confirmOkCancelDisplay", "confirmYesNoDisplay"):
+            setattr(slicer.util, name, self.dialogs.show)
+        slicer.util.selectModule = self.selectedModules.append
+        slicer.util.getModuleWidget = lambda _name: self.segmentEditor
+
+    def choosePath(self, path: Path) -> None:
+        """What the user picks in the next file dialogs."""
+        _FileDialog.answer = str(path)
+
+    def processEventsUntil(self, condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
+        """Run the event loop as the application does. Raises TimeoutError."""
+        end = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError(f"Not within {timeout_s} s")
+            self.app.processEvents()
+            time.sleep(0.002)
+
+    def open(self, widgetClass: Any) -> Any:
+        """Make the module's widget as the application does when the user first opens the module."""
+        qt = sys.modules["qt"]
+        self.parent = qt.QWidget()
+        self.parent.setLayout(QtWidgets.QVBoxLayout())
+        self.parent.isEntered = True
+        widget = widgetClass(self.parent)
+        widget.setup()
+        self.parent.resize(460, 1100)
+        self.parent.show()
+        widget.enter()
+        self.app.processEvents()
+        return widget

@@ -1,0 +1,89 @@
+"""The engine's own server and files with a threshold instead of a network, as slow and as broken as a test wants it.
+
+For timing and faults alone: what a click brings with the real model is tested in test_click_path.py. The environment
+variable SLOW_ENGINE is a JSON object: ``stage_s`` (seconds each stage takes), ``die_at`` and ``fail_at`` (a stage),
+``deaf`` (ignore cancel), ``problem`` (what the check of the computer finds).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from BrainTumorSegLib.engine.errors import Cancelled, MemoryExhaustedError
+from BrainTumorSegLib.engine.lesions import find_lesions, slice_measures
+from BrainTumorSegLib.engine.reading import read_study
+from BrainTumorSegLib.engine.report import build_report
+from BrainTumorSegLib.engine.result import ModelProvenance, Result, SliceScore
+from BrainTumorSegLib.engine.study import Study
+from BrainTumorSegLib.engine.worker import claim_stdin, claim_stdout, serve
+from BrainTumorSegLib.engine.worker_commands import parse_job
+from BrainTumorSegLib.engine.writing import write_result
+
+STAGES = ("read", "load", "preprocess", "classify", "segment", "postprocess", "write")
+WANTED: dict[str, Any] = json.loads(os.environ.get("SLOW_ENGINE", "{}"))
+
+
+def segment(request: dict[str, Any], send: Callable[..., None], is_cancelled: Callable[[], bool]) -> None:
+    """Voxels brighter than half the maximum are tumour."""
+    job = parse_job(request)
+    study = read_study(job.inputs)
+    for number, stage in enumerate(STAGES):
+        send("progress", stage=stage, fraction=number / len(STAGES))
+        _suffer(stage, is_cancelled)
+    result = result_of(study, job.settings)
+    write_result(result, job.outputs)
+    send("done", report=build_report(result), files={})
+
+
+def _suffer(stage: str, is_cancelled: Callable[[], bool]) -> None:
+    if stage == WANTED.get("die_at"):
+        os._exit(9)
+    if stage == WANTED.get("fail_at"):
+        raise MemoryExhaustedError("Not enough memory: 0.1 GB are free, 1.0 GB are needed.", "Close other programs.")
+    end = time.monotonic() + WANTED.get("stage_s", 0.02)
+    while time.monotonic() < end:
+        time.sleep(0.01)
+        if is_cancelled() and not WANTED.get("deaf"):
+            raise Cancelled
+
+
+def result_of(study: Study, settings: Any) -> Result:
+    """The engine's own measures on a threshold."""
+    mask = study.flair > study.flair.max() / 2
+    probability = np.where(mask, 0.9, 0.0).astype(np.float32)
+    measures = slice_measures(mask, probability, study.geometry)
+    model = ModelProvenance("threshold", "1.0.0", "ab" * 32, "CC0")
+    return Result(
+        study=study,
+        mask=mask,
+        probability=probability,
+        slices=tuple(
+            SliceScore(number, each.position_mm, 0.75, True, each.area_mm2, each.mean_uncertainty)
+            for number, each in enumerate(measures)
+        ),
+        lesions=find_lesions(mask, study.geometry),
+        segmentation_model=model,
+        classifier_model=None,
+        settings=replace(settings, threshold=0.5, gate=0.0, min_volume_ml=0.0),
+        device="cpu",
+        precision="float32",
+    )
+
+
+def doctor(_request: dict[str, Any], send: Callable[..., None], _is_cancelled: Callable[[], bool]) -> None:
+    """Nothing to complain of, unless a test wants it."""
+    ok = {"name": "memory", "status": "ok", "message": "8.0 GB of memory are free.", "remedy": ""}
+    problem = {"name": "torch", "status": "problem", "message": WANTED.get("problem"), "remedy": "Install torch."}
+    send("done", findings=[problem if WANTED.get("problem") else ok])
+
+
+if __name__ == "__main__":
+    with claim_stdout() as events:
+        serve(claim_stdin(), events, {"segment": segment, "doctor": doctor})
