@@ -12,6 +12,7 @@ import slicer
 from BrainTumorSegLib.engine.geometry import Geometry
 from BrainTumorSegLib.engine.report import build_report
 from BrainTumorSegLib.engine.result import Lesion, ModelProvenance, Result, SliceScore
+from BrainTumorSegLib.engine.segmentation_file import segmentation_fields
 from BrainTumorSegLib.engine.settings import SegmentSettings
 from BrainTumorSegLib.engine.study import Study
 from BrainTumorSegLib.scene.resultImport import ResultFiles
@@ -95,19 +96,27 @@ def exportFlair(flairNode: Any, folder: Path) -> ExportedStudy:
 
 
 def writeBall(study: ExportedStudy, folder: Path, threshold: float = 50) -> ResultFiles:
-    """What the engine would write for this study, by SimpleITK alone: voxels above the threshold are tumour."""
+    """What the engine would write for this study, voxels by SimpleITK alone: above the threshold they are tumour."""
     image = sitk.ReadImage(str(study.flair.path))
     files = ResultFiles(folder / "tumour.seg.nrrd", folder / "probability.nrrd")
-    sitk.WriteImage(sitk.Cast(image > threshold, sitk.sitkUInt8), str(files.segmentation), useCompression=True)
+    labelmap = sitk.Cast(image > threshold, sitk.sitkUInt8)
+    for name, text in segmentation_fields(anyResult()).items():
+        labelmap.SetMetaData(name, text)
+    sitk.WriteImage(labelmap, str(files.segmentation), useCompression=True)
     sitk.WriteImage(sitk.Cast(image, sitk.sitkFloat32) / 100, str(files.probability))
     return files
 
 
 def reportOf(lesions: int = 1) -> dict[str, Any]:
     """A report as the engine builds it, with as many lesions as asked."""
+    return build_report(anyResult(lesions))
+
+
+def anyResult(lesions: int = 1) -> Result:
+    """A result of the engine, small and made up."""
     grid_2x2x3 = Geometry((2, 2, 3), (1, 1, 1), (0, 0, 0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
     study = Study(np.zeros((3, 2, 2), np.float32), grid_2x2x3)
-    result = Result(
+    return Result(
         study=study,
         mask=np.full((3, 2, 2), lesions > 0),
         probability=np.zeros((3, 2, 2), np.float32),
@@ -121,4 +130,3 @@ def reportOf(lesions: int = 1) -> dict[str, Any]:
         device="cpu",
         precision="float32",
     )
-    return build_report(result)

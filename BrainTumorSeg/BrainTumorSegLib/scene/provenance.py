@@ -1,25 +1,40 @@
-"""What made a segment, kept in its tags, which survive .mrb and .seg.nrrd."""
+"""What made a segment, kept in its tags, which survive .mrb and .seg.nrrd, and whether someone has edited it since."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import slicer
 import vtk
 
 from BrainTumorSegLib.scene.fingerprint import Fingerprint, fingerprintOf
+from BrainTumorSegLib.scene.segmentDescription import SegmentDescription
 
 ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
-ALGORITHM_NAME = "DICOM.SegmentAlgorithmName"
-_PREFIX = "BrainTumorSeg."
-_FINGERPRINT = f"{_PREFIX}Fingerprint"
+INPUT_UIDS = "BrainTumorSeg.InputUids"
+_FINGERPRINT = "BrainTumorSeg.Fingerprint"
 
-# DICOM value representation LO, which Segment Algorithm Name (0062,0009) has.
-_LONGEST_NAME = 64
+# The engine's tags (engine/segmentation_file.py) and ours; VTK's Python can't list the tags that a segment has.
+PROVENANCE_TAGS = (
+    ALGORITHM_TYPE,
+    "DICOM.SegmentAlgorithmName",
+    "BrainTumorSeg.Version",
+    "BrainTumorSeg.Model",
+    "BrainTumorSeg.ModelSHA256",
+    "BrainTumorSeg.ModelLicence",
+    "BrainTumorSeg.Classifier",
+    "BrainTumorSeg.ClassifierSHA256",
+    "BrainTumorSeg.ClassifierLicence",
+    "BrainTumorSeg.Threshold",
+    "BrainTumorSeg.Gate",
+    "BrainTumorSeg.MinimumVolume_mL",
+    "BrainTumorSeg.TestTimeAugmentation",
+    "BrainTumorSeg.Device",
+    "BrainTumorSeg.Precision",
+    INPUT_UIDS,
+)
 
 
 class AlgorithmType(StrEnum):
@@ -29,96 +44,30 @@ class AlgorithmType(StrEnum):
     SEMIAUTOMATIC = "SEMIAUTOMATIC"
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """Which software, weights, settings and inputs made a segment.
+def writeProvenance(
+    segmentationNode: slicer.vtkMRMLSegmentationNode,
+    segmentId: str,
+    description: SegmentDescription,
+    inputUids: Mapping[str, str],
+) -> None:
+    """Tag a segment into which the engine's voxels have just been written.
 
-    classifier: name, version and SHA-256 of the slice classifier, "" where none ran. settings: as in the report.
     inputUids: DICOM series UID by sequence ("flair", "t1", "t1c"), "" where the volume did not come from DICOM.
     """
-
-    softwareVersion: str
-    modelName: str
-    modelVersion: str
-    modelSha256: str
-    classifier: str
-    device: str
-    settings: Mapping[str, Any]
-    inputUids: Mapping[str, str]
-
-    @classmethod
-    def ofReport(cls, report: Mapping[str, Any], inputUids: Mapping[str, str]) -> Provenance:
-        """From the engine's report and the series UIDs of the nodes that were exported."""
-        model, classifier = report["models"]["segmentation"], report["models"]["classifier"]
-        return cls(
-            softwareVersion=report["software"]["braintumorseg"],
-            modelName=model["name"],
-            modelVersion=model["version"],
-            modelSha256=model["sha256"],
-            classifier=" ".join(classifier[key] for key in ("name", "version", "sha256")) if classifier else "",
-            device=report["device"],
-            settings=dict(report["settings"]),
-            inputUids=dict(inputUids),
-        )
-
-    @property
-    def algorithmName(self) -> str:
-        """Software, version, model and the start of its SHA-256, at most 64 characters as DICOM allows."""
-        name = f"BrainTumorSeg {self.softwareVersion} {self.modelName} {self.modelVersion}"
-        digest = f" {self.modelSha256[:12]}"
-        return name[: _LONGEST_NAME - len(digest)] + digest
-
-    def toTags(self) -> dict[str, str]:
-        """Tag name to text. No text has a line break or '|', which .seg.nrrd separates tags by."""
-        return {
-            ALGORITHM_NAME: self.algorithmName,
-            f"{_PREFIX}SoftwareVersion": self.softwareVersion,
-            f"{_PREFIX}ModelName": self.modelName,
-            f"{_PREFIX}ModelVersion": self.modelVersion,
-            f"{_PREFIX}ModelSha256": self.modelSha256,
-            f"{_PREFIX}Classifier": self.classifier,
-            f"{_PREFIX}Device": self.device,
-            f"{_PREFIX}Settings": _toJson(self.settings),
-            f"{_PREFIX}InputUids": _toJson(self.inputUids),
-        }
-
-
-def writeProvenance(segmentationNode: slicer.vtkMRMLSegmentationNode, segmentId: str, provenance: Provenance) -> None:
-    """Tag a segment whose voxels the engine has just made."""
     segment = segmentationNode.GetSegmentation().GetSegment(segmentId)
-    tags = {**provenance.toTags(), ALGORITHM_TYPE: AlgorithmType.AUTOMATIC.value}
-    tags[_FINGERPRINT] = fingerprintOf(segmentationNode, segmentId).toText()
-    for name, text in tags.items():
-        segment.SetTag(name, text)
+    for name in PROVENANCE_TAGS:
+        segment.RemoveTag(name)
+    description.applyTo(segment)
+    segment.SetTag(INPUT_UIDS, json.dumps(dict(inputUids), separators=(",", ":")))
+    segment.SetTag(_FINGERPRINT, fingerprintOf(segmentationNode, segmentId).toText())
 
 
-def readProvenance(segment: slicer.vtkSegment) -> Provenance | None:
-    """What the tags of a segment say; None for a segment that this module did not make."""
-    if tagOf(segment, f"{_PREFIX}ModelSha256") is None:
+def readProvenance(segment: slicer.vtkSegment) -> dict[str, str] | None:
+    """Those of PROVENANCE_TAGS that a segment has; None for one that this module did not make."""
+    if tagOf(segment, _FINGERPRINT) is None:
         return None
-    texts = {name: tagOf(segment, f"{_PREFIX}{name}") or "" for name in _TEXT_TAGS}
-    return Provenance(
-        softwareVersion=texts["SoftwareVersion"],
-        modelName=texts["ModelName"],
-        modelVersion=texts["ModelVersion"],
-        modelSha256=texts["ModelSha256"],
-        classifier=texts["Classifier"],
-        device=texts["Device"],
-        settings=json.loads(texts["Settings"]),
-        inputUids=json.loads(texts["InputUids"]),
-    )
-
-
-_TEXT_TAGS = (
-    "SoftwareVersion",
-    "ModelName",
-    "ModelVersion",
-    "ModelSha256",
-    "Classifier",
-    "Device",
-    "Settings",
-    "InputUids",
-)
+    found = {name: tagOf(segment, name) for name in PROVENANCE_TAGS}
+    return {name: text for name, text in found.items() if text is not None}
 
 
 def ownSegmentIds(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[str, ...]:
@@ -155,8 +104,3 @@ def tagOf(segment: slicer.vtkSegment, name: str) -> str | None:
     """A segment's tag, None where it has none of that name."""
     found = vtk.reference("")
     return str(found) if segment.GetTag(name, found) else None
-
-
-def _toJson(content: Mapping[str, Any]) -> str:
-    # "|" separates tags in .seg.nrrd; in JSON it can only stand inside a string, where an escape means the same.
-    return json.dumps(dict(content), separators=(",", ":"), sort_keys=True).replace("|", "\\u007c")

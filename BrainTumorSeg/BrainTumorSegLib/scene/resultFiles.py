@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,16 @@ from BrainTumorSegLib.scene.volumeGeometry import ijkToLocal, largestDistance
 _GRID_TOLERANCE_MM = 0.01
 
 
-def readOnGrid(path: Path, grid: ExportedVolume) -> npt.NDArray[np.generic]:
-    """The voxels [K, J, I] of an NRRD file that lies on ``grid``.
+@dataclass(frozen=True)
+class ResultImage:
+    """Voxels [K, J, I] of a file and the key-value fields of its header."""
+
+    voxels: npt.NDArray[np.generic]
+    fields: Mapping[str, str]
+
+
+def readOnGrid(path: Path, grid: ExportedVolume) -> ResultImage:
+    """An NRRD file that lies on ``grid``.
 
     Raises BrainTumorSegError if it can't be read or lies elsewhere, which would put a tumour in the wrong place.
     """
@@ -38,7 +48,8 @@ def readOnGrid(path: Path, grid: ExportedVolume) -> npt.NDArray[np.generic]:
             f"({_text(grid.sizeIjk)} voxels).",
             "This is a defect; please report it with 'Copy diagnostics'. Nothing was changed in the scene.",
         )
-    return np.array(slicer.util.arrayFromVolume(node))
+    fields = {name: node.GetAttribute(name) for name in node.GetAttributeNames()}
+    return ResultImage(np.array(slicer.util.arrayFromVolume(node)), fields)
 
 
 def _text(size: tuple[int, int, int]) -> str:

@@ -14,13 +14,13 @@ import slicer
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.scene.ownNodes import PROBABILITY, removePart
 from BrainTumorSegLib.scene.probabilityImport import showProbability
-from BrainTumorSegLib.scene.provenance import Provenance, isEdited, ownSegmentIds, writeProvenance
+from BrainTumorSegLib.scene.provenance import isEdited, ownSegmentIds, writeProvenance
 from BrainTumorSegLib.scene.resultFiles import readOnGrid
 from BrainTumorSegLib.scene.resultTables import showLesions, showSliceScores
+from BrainTumorSegLib.scene.segmentDescription import SegmentDescription
 from BrainTumorSegLib.scene.segmentVoxels import Mask, writeMask
 from BrainTumorSegLib.scene.studyExport import ExportedStudy
 from BrainTumorSegLib.scene.subjectHierarchy import placeBeside
-from BrainTumorSegLib.scene.terminology import SEGMENT_COLOUR, SEGMENT_NAME, describeAsTumour
 from BrainTumorSegLib.scene.undo import SegmentationUndo
 
 
@@ -76,14 +76,16 @@ def importResult(
     size by now, BrainTumorSegError if a file is unreadable or lies on another grid.
     """
     _checkFlair(flairNode, study)
-    mask = readOnGrid(files.segmentation, study.flair) != 0
-    probability = None if files.probability is None else readOnGrid(files.probability, study.flair)
-    provenance = Provenance.ofReport(report, study.inputUids())
+    segmented = readOnGrid(files.segmentation, study.flair)
+    description = SegmentDescription.ofHeader(segmented.fields)
+    probability = None if files.probability is None else readOnGrid(files.probability, study.flair).voxels
     target, keptEdited = _targetNode(segmentationNode, flairNode, policy)
     undoable = target.GetSegmentation().GetNumberOfSegments() > 0
     if undoable:
         undo.save(target)
-    segmentId = _writeSegment(target, mask, flairNode, provenance)
+    segmentId = _writeSegment(target, segmented.voxels != 0, flairNode, description)
+    writeProvenance(target, segmentId, description, study.inputUids())
+    target.CreateClosedSurfaceRepresentation()
     name = f"{flairNode.GetName()} tumour"
     if probability is None:
         removePart(target, PROBABILITY)
@@ -148,17 +150,17 @@ def _writeSegment(
     node: slicer.vtkMRMLSegmentationNode,
     mask: Mask,
     flairNode: slicer.vtkMRMLScalarVolumeNode,
-    provenance: Provenance,
+    description: SegmentDescription,
 ) -> str:
     """Put the mask into our segment of a node, made where there is none, and return its ID."""
     segmentation = node.GetSegmentation()
     if segmentation.GetNumberOfSegments() == 0:
         _adoptFlair(node, flairNode)
-    segmentId = _ownSegmentId(node) or segmentation.AddEmptySegment("", _freeName(segmentation), SEGMENT_COLOUR)
-    describeAsTumour(segmentation.GetSegment(segmentId))
+    segmentId = _ownSegmentId(node)
+    if not segmentId:
+        name = _freeName(segmentation, description.name)
+        segmentId = segmentation.AddEmptySegment("", name, description.colour)
     writeMask(node, segmentId, mask, flairNode)
-    writeProvenance(node, segmentId, provenance)
-    node.CreateClosedSurfaceRepresentation()
     return str(segmentId)
 
 
@@ -177,10 +179,10 @@ def _ownSegmentId(node: slicer.vtkMRMLSegmentationNode) -> str:
     return next(iter((*untouched, *ids)), "")
 
 
-def _freeName(segmentation: slicer.vtkSegmentation) -> str:
-    """ "Tumour", or "Tumour 2" and so on where the user has segments of that name."""
-    name, number = SEGMENT_NAME, 1
+def _freeName(segmentation: slicer.vtkSegmentation, wanted: str) -> str:
+    """The wanted name, with " 2" and so on where the user has segments of that name."""
+    name, number = wanted, 1
     while segmentation.GetSegmentIdBySegmentName(name):
         number += 1
-        name = f"{SEGMENT_NAME} {number}"
+        name = f"{wanted} {number}"
     return name

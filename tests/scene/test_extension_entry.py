@@ -1,0 +1,152 @@
+"""The extension meets what the Extensions Index checks by machine and its reviewers ask first.
+
+Rules: Slicer/ExtensionsIndex scripts/check_description_files.py and Slicer's catalogue entry schema 1.0.2.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from packaging.requirements import Requirement
+from PIL import Image
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ENTRY = REPOSITORY / "BrainTumorSeg.json"
+RAW_PREFIX = "https://raw.githubusercontent.com/BrainTumorSeg/SlicerBrainTumorSeg/main/"
+ALLOWED = {
+    "$schema": str,
+    "category": str,
+    "scm_url": str,
+    "scm_revision": str,
+    "scm_type": str,
+    "build_dependencies": list,
+    "build_subdirectory": str,
+    "dicom_support_rule": str,
+    "enabled": bool,
+    "tier": int,
+}
+
+
+@pytest.fixture(scope="module")
+def entry() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(ENTRY.read_text(encoding="utf-8"))
+    return content
+
+
+@pytest.fixture(scope="module")
+def cmake() -> str:
+    return (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8")
+
+
+def value_of(cmake: str, name: str) -> str:
+    found = re.search(rf'set\({name} "([^"]+)"\)', cmake)
+    assert found is not None, name
+    return found[1]
+
+
+def test_entry_has_the_keys_of_the_schema_and_no_other(entry: dict[str, Any]) -> None:
+    assert {"$schema", "category", "scm_url"} <= set(entry) <= set(ALLOWED)
+    assert all(type(value) is ALLOWED[key] for key, value in entry.items())
+    assert entry["$schema"].endswith("/slicer-extension-catalog-entry-schema-v1.0.2.json#")
+
+
+def test_entry_is_in_an_accepted_category_and_tier(entry: dict[str, Any]) -> None:
+    assert entry["category"] in {"Segmentation", "Neuroimaging"}
+    assert 1 <= entry["tier"] <= 5
+
+
+def test_repository_has_slicer_in_its_name_and_the_extension_has_not(entry: dict[str, Any]) -> None:
+    url = urlsplit(entry["scm_url"])
+    assert url.scheme in {"git", "https"}
+    assert url.path.rsplit("/", 1)[-1].startswith("Slicer")
+    assert not ENTRY.stem.startswith("Slicer")
+
+
+def test_entry_has_unix_lines_sorted_keys_and_two_spaces(entry: dict[str, Any]) -> None:
+    text = ENTRY.read_bytes()
+    assert b"\r" not in text
+    assert text.endswith(b"}\n")
+    assert list(entry) == sorted(entry)
+    assert all(line.startswith(b'  "') for line in text.splitlines()[1:-1])
+
+
+def test_project_and_dependencies_are_those_of_the_entry(entry: dict[str, Any], cmake: str) -> None:
+    assert re.findall(r"project\s*\(\s*([^\s)]+)", cmake)[0] == ENTRY.stem
+    assert value_of(cmake, "EXTENSION_DEPENDS").split() == entry["build_dependencies"]
+    assert value_of(cmake, "EXTENSION_HOMEPAGE") == entry["scm_url"]
+
+
+def test_icon_address_is_that_of_the_file_in_this_repository(cmake: str) -> None:
+    url = value_of(cmake, "EXTENSION_ICONURL")
+    assert url.startswith(RAW_PREFIX)
+    assert (REPOSITORY / url.removeprefix(RAW_PREFIX)).is_file()
+
+
+def test_screenshot_addresses_are_those_of_files_in_this_repository(cmake: str) -> None:
+    for url in value_of(cmake, "EXTENSION_SCREENSHOTURLS").split():
+        assert url.startswith(RAW_PREFIX)
+        assert url.endswith((".png", ".jpg"))
+        path = REPOSITORY / url.removeprefix(RAW_PREFIX)
+        if not path.is_file():
+            pytest.skip(f"{path.name} is to be taken in a real Slicer before the extension is submitted")
+
+
+@pytest.mark.parametrize("path", ["BrainTumorSeg.png", "BrainTumorSeg/Resources/Icons/BrainTumorSeg.png"])
+def test_icon_is_a_png_of_128_by_128(path: str) -> None:
+    with Image.open(REPOSITORY / path) as image:
+        assert (image.format, image.size) == ("PNG", (128, 128))
+
+
+def test_licence_is_in_the_root_under_an_accepted_name() -> None:
+    assert "Apache License" in (REPOSITORY / "LICENSE").read_text(encoding="utf-8")
+
+
+def requirements() -> list[Requirement]:
+    lines = (REPOSITORY / "BrainTumorSeg/Resources/requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+
+def test_requirements_are_floors_and_leave_slicers_own_packages_alone() -> None:
+    names = {each.name.lower() for each in requirements()}
+    assert not names & {"torch", "numpy", "scipy", "simpleitk", "pillow", "requests", "pydicom"}
+    assert all({each.operator for each in item.specifier} == {">="} for item in requirements())
+
+
+def test_requirements_are_met_where_these_tests_run() -> None:
+    for item in requirements():
+        assert item.specifier.contains(importlib.metadata.version(item.name)), str(item)
+
+
+def test_torch_floor_suits_monai() -> None:
+    """A lower floor would let pip replace the torch that the PyTorch extension chose by another build."""
+    from BrainTumorSegLib.jobs.dependencies import TORCH_FLOOR
+
+    needed = next(each for each in map(Requirement, importlib.metadata.requires("monai") or []) if each.name == "torch")
+    assert needed.specifier.contains(TORCH_FLOOR)
+
+
+def third_party_of_engine() -> set[str]:
+    """Top-level packages that the engine and the command line import, besides Python's own and ours."""
+    found = set()
+    library = REPOSITORY / "BrainTumorSeg" / "BrainTumorSegLib"
+    for path in [*(library / "engine").rglob("*.py"), *(library / "cli").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add((node.module or "").split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"BrainTumorSegLib", "__future__"}
+
+
+def test_everything_the_engine_imports_is_required_or_comes_with_slicer() -> None:
+    with_slicer = {"numpy", "scipy", "SimpleITK", "PIL", "requests", "urllib3"}
+    by_extension = {"torch"}
+    assert third_party_of_engine() <= with_slicer | by_extension | {each.name for each in requirements()}
