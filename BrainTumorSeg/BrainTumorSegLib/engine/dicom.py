@@ -30,7 +30,8 @@ EVENNESS = 0.1
 class DicomSeries:
     """One series of a folder: its UID, its files, and the tags that hint at its sequence (of the first file).
 
-    frames: how many images it holds, those of multi-frame files counted singly.
+    frames: how many images it holds, those of multi-frame files counted singly. damaged: how many DICOM files beside
+    its own could not be read and belong to any series.
     """
 
     uid: str
@@ -38,6 +39,7 @@ class DicomSeries:
     tags: Mapping[str, str]
     modality: str
     frames: int
+    damaged: int
 
     @property
     def description(self) -> str:
@@ -71,22 +73,31 @@ def find_series(folder: Path) -> tuple[DicomSeries, ...]:
 def _series_in(folder: Path) -> list[DicomSeries]:
     """The image series whose files lie directly in the folder."""
     uids = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    return [one for uid in uids if (one := _series(folder, uid)) is not None]
+    names = {uid: sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid) for uid in uids}
+    damaged = _dicom_files(folder) - {Path(name) for series in names.values() for name in series}
+    return [one for uid in uids if (one := _series(uid, tuple(map(Path, names[uid])), len(damaged))) is not None]
 
 
-def _series(folder: Path, uid: str) -> DicomSeries | None:
-    """A series by its UID; None if it holds no image (reports, presentation states)."""
-    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)
-    if not names:
-        return None
+def _dicom_files(folder: Path) -> set[Path]:
+    """The files of a folder that say that they are DICOM, their directory file apart."""
+    files = (path for path in folder.iterdir() if path.is_file() and path.name.upper() != "DICOMDIR")
+    return {path for path in files if _begins_as_dicom(path)}
+
+
+def _begins_as_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def _series(uid: str, files: tuple[Path, ...], damaged: int) -> DicomSeries | None:
+    """A series of these files; None if it holds no image (reports, presentation states)."""
     try:
-        reader = _header(Path(names[0]))
+        reader = _header(files[0])
     except RuntimeError as error:
         logger.info("A DICOM series without images was left out: %s", type(error).__name__)
         return None
     tags = {tag: reader.GetMetaData(tag).strip() for tag in HINT_TAGS if reader.HasMetaDataKey(tag)}
-    frames = len(names) * reader.GetSize()[2]
-    return DicomSeries(uid, tuple(map(Path, names)), tags, _text(reader, MODALITY), frames)
+    return DicomSeries(uid, files, tags, _text(reader, MODALITY), len(files) * reader.GetSize()[2], damaged)
 
 
 def choose_series(folder: Path, role: Role) -> DicomSeries:
@@ -118,7 +129,7 @@ def series_of_file(path: Path) -> DicomSeries:
     Raises InputError if the folder's files can't be read as a series.
     """
     uid = _text(_header(path), SERIES_UID)
-    series = _series(path.parent, uid) if uid else None
+    series = next((one for one in _series_in(path.parent) if one.uid == uid), None)
     if series is None:
         raise InputError(f"The DICOM file {path} belongs to no series.", "Export the series again.")
     return series
@@ -130,7 +141,7 @@ def read_series(series: DicomSeries, role: Role) -> tuple[sitk.Image, tuple[str,
     Of repeated positions (several echoes, time points) the first is taken. Raises InputError for colour or too few
     images, GeometryError for slices that are not one even stack.
     """
-    warnings = _role_warnings(series, role)
+    warnings = _role_warnings(series, role) + _damage_warnings(series, role)
     first = _header(series.files[0])
     check_pixels(role.label, first.GetNumberOfComponents(), first.GetPixelID())
     if first.GetSize()[2] > 1:
@@ -192,6 +203,14 @@ def _role_warnings(series: DicomSeries, role: Role) -> tuple[str, ...]:
     if says is None or says is role:
         return ()
     return (f"The series used as {role.label} looks like {says.label} by its header ({series.description}).",)
+
+
+def _damage_warnings(series: DicomSeries, role: Role) -> tuple[str, ...]:
+    """A warning where files of the folder were unreadable: they may be the missing ends of this series."""
+    if not series.damaged:
+        return ()
+    files = "1 DICOM file is" if series.damaged == 1 else f"{series.damaged} DICOM files are"
+    return (f"{files} damaged and left out, so {role.label} may be incomplete: copy or export the folder again.",)
 
 
 def _listing(series: Sequence[DicomSeries]) -> str:

@@ -14,12 +14,14 @@ from BrainTumorSegLib.engine import dicom
 from BrainTumorSegLib.engine.acceptance import check_grid, check_pixels, check_size, finite_voxels, thick_slice_warnings
 from BrainTumorSegLib.engine.errors import Cancelled, GeometryError, InputError
 from BrainTumorSegLib.engine.geometry import Geometry
+from BrainTumorSegLib.engine.nifti import check_nifti
 from BrainTumorSegLib.engine.registration import register_rigidly
 from BrainTumorSegLib.engine.resampling import covered_fraction, resample_to_grid
 from BrainTumorSegLib.engine.sequence_hints import Role
 from BrainTumorSegLib.engine.study import Source, Study
 
-SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+NIFTI_SUFFIXES = (".nii", ".nii.gz")
+SUFFIXES = (*NIFTI_SUFFIXES, ".nrrd", ".nhdr", ".mha", ".mhd")
 # Less of FLAIR's head than this in another sequence's field of view is worth a look.
 GOOD_COVERAGE = 0.9
 # Less than this, and the other sequence says nothing about this head.
@@ -169,6 +171,8 @@ def _read_dicom(role: Role, path: Path, series: dicom.DicomSeries) -> _Sequence:
 
 def _read_file(role: Role, path: Path) -> _Sequence:
     """Reads the first frame of a volume file after its header was found acceptable."""
+    if path.name.lower().endswith(NIFTI_SUFFIXES):
+        check_nifti(role.label, path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
