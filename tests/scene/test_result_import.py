@@ -246,10 +246,11 @@ def test_second_run_replaces_an_untouched_result_in_its_place(scene: Any, segmen
     assert scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 2
 
 
-def test_replaced_result_comes_back_by_undo(scene: Any, segment: Segment, undo: SegmentationUndo) -> None:
+def test_replaced_result_comes_back_whole_by_undo(scene: Any, segment: Segment, undo: SegmentationUndo) -> None:
     flair = addVolume(scene, "FLAIR")
-    first = segment(flair)
+    first = segment(flair, probability=True, lesions=2)
     assert not first.undoable
+    assert not undo.isAvailable(first.segmentationNode)
     second = segment(flair, first.segmentationNode, threshold=1000, lesions=0)
     assert second.undoable
     assert undo.isAvailable(first.segmentationNode)
@@ -258,6 +259,30 @@ def test_replaced_result_comes_back_by_undo(scene: Any, segment: Segment, undo: 
         maskOnVolume(first.segmentationNode, first.segmentId, flair), slicer.util.arrayFromVolume(flair) > 50
     )
     assert not isEdited(first.segmentationNode, first.segmentId)
+    assert partOf(first.segmentationNode, LESIONS).GetNumberOfRows() == 2
+    restored = partOf(first.segmentationNode, PROBABILITY)
+    np.testing.assert_allclose(
+        slicer.util.arrayFromVolume(restored), slicer.util.arrayFromVolume(flair) / 100, rtol=1e-6
+    )
+    assert not undo.restore(first.segmentationNode)
+
+
+def test_undo_takes_away_a_probability_that_belongs_to_the_other_result(
+    scene: Any, segment: Segment, undo: SegmentationUndo
+) -> None:
+    flair = addVolume(scene, "FLAIR")
+    first = segment(flair)
+    segment(flair, first.segmentationNode, probability=True)
+    assert undo.restore(first.segmentationNode)
+    assert partOf(first.segmentationNode, PROBABILITY) is None
+
+
+def test_undo_forgets_with_the_scene(scene: Any, segment: Segment, undo: SegmentationUndo) -> None:
+    flair = addVolume(scene, "FLAIR")
+    first = segment(flair)
+    segment(flair, first.segmentationNode)
+    undo.forget()
+    assert not undo.isAvailable(first.segmentationNode)
 
 
 def test_edited_segmentation_is_left_alone_and_a_new_node_is_made(scene: Any, segment: Segment) -> None:

@@ -1,41 +1,88 @@
-"""The state of a segmentation before a result replaced it, so that one click brings it back."""
+"""A result as it was before another replaced it, so that one click brings it back whole."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 import slicer
+import vtk
+
+from BrainTumorSegLib.scene.ownNodes import LESIONS, PROBABILITY, SLICE_SCORES, partOf, removePart
+from BrainTumorSegLib.scene.probabilityImport import showProbability
+
+# As many as Slicer's Segment Editor keeps by default; a segment is small, a probability volume about 10 MB.
+STATES_A_NODE = 5
+
+
+@dataclass(frozen=True)
+class _State:
+    """Copies of the segments, of the tables by role, and of the probability [K, J, I] where there was one."""
+
+    segmentation: slicer.vtkSegmentation
+    tables: Mapping[str, vtk.vtkTable]
+    probability: npt.NDArray[np.float32] | None
 
 
 class SegmentationUndo:
-    """Keeps the last states of each segmentation written to, as long as its node is in the scene."""
+    """Keeps the last states of each segmentation that results were written into."""
 
     def __init__(self) -> None:
-        self._histories: dict[str, slicer.vtkSegmentationHistory] = {}
+        self._states: dict[str, deque[_State]] = {}
 
     def save(self, segmentationNode: slicer.vtkMRMLSegmentationNode) -> None:
-        """Keep the segments as they are now; five states a node."""
-        history = self._histories.setdefault(segmentationNode.GetID(), slicer.vtkSegmentationHistory())
-        # A new segmentation object under an old node ID (scene closed, another opened) empties the history.
-        history.SetSegmentation(segmentationNode.GetSegmentation())
-        history.SaveState()
+        """Keep segments, tables and probability as they are now."""
+        states = self._states.setdefault(segmentationNode.GetID(), deque(maxlen=STATES_A_NODE))
+        states.append(_stateOf(segmentationNode))
 
     def isAvailable(self, segmentationNode: slicer.vtkMRMLSegmentationNode) -> bool:
         """Whether there is a state to go back to."""
-        history = self._historyOf(segmentationNode)
-        return history is not None and bool(history.IsRestorePreviousStateAvailable())
+        return bool(self._states.get(segmentationNode.GetID()))
 
     def restore(self, segmentationNode: slicer.vtkMRMLSegmentationNode) -> bool:
-        """Bring back the state before the last result; False where there is none."""
-        history = self._historyOf(segmentationNode)
-        if history is None or not history.IsRestorePreviousStateAvailable():
+        """Bring back the state before the last result and forget it; False where there is none."""
+        states = self._states.get(segmentationNode.GetID())
+        if not states:
             return False
-        return bool(history.RestorePreviousState())
+        state = states.pop()
+        segmentationNode.GetSegmentation().DeepCopy(state.segmentation)
+        for role, table in state.tables.items():
+            node = partOf(segmentationNode, role)
+            if node is not None:
+                node.SetAndObserveTable(table)
+        _restoreProbability(segmentationNode, state.probability)
+        return True
 
     def forget(self) -> None:
-        """Drop every state, as when the scene is closed."""
-        self._histories.clear()
+        """Drop every state: when the scene is closed, for node IDs come again in the next one."""
+        self._states.clear()
 
-    def _historyOf(self, segmentationNode: slicer.vtkMRMLSegmentationNode) -> slicer.vtkSegmentationHistory | None:
-        history = self._histories.get(segmentationNode.GetID())
-        if history is None or history.GetSegmentation() is not segmentationNode.GetSegmentation():
-            return None
-        return history
+
+def _stateOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> _State:
+    segmentation = slicer.vtkSegmentation()
+    segmentation.DeepCopy(segmentationNode.GetSegmentation())
+    nodes = {role: partOf(segmentationNode, role) for role in (LESIONS, SLICE_SCORES)}
+    probabilityNode = partOf(segmentationNode, PROBABILITY)
+    hasVoxels = probabilityNode is not None and probabilityNode.GetImageData() is not None
+    probability = np.array(slicer.util.arrayFromVolume(probabilityNode)) if hasVoxels else None
+    return _State(segmentation, {role: _copyOf(node) for role, node in nodes.items() if node is not None}, probability)
+
+
+def _copyOf(tableNode: slicer.vtkMRMLTableNode) -> vtk.vtkTable:
+    table = vtk.vtkTable()
+    table.DeepCopy(tableNode.GetTable())
+    return table
+
+
+def _restoreProbability(
+    segmentationNode: slicer.vtkMRMLSegmentationNode, probability: npt.NDArray[np.float32] | None
+) -> None:
+    """The probability must be that of the segment shown, or not be there at all."""
+    flairNode = segmentationNode.GetNodeReference(segmentationNode.GetReferenceImageGeometryReferenceRole())
+    if probability is None or flairNode is None:
+        removePart(segmentationNode, PROBABILITY)
+    else:
+        showProbability(probability, flairNode, segmentationNode)
