@@ -94,15 +94,12 @@ def slice_positions_mm(geometry: Geometry) -> npt.NDArray[np.float64]:
 def _closest_axes(along: npt.NDArray[np.float64]) -> tuple[int, int, int]:
     """Which of the array axes i, j, k runs along the patient's x, y and z; along: [world, array] absolute cosines.
 
-    The best-aligned array axis chooses first, as in nibabel's io_orientation, on which MONAI's transforms stand: the
-    slices measured here are then those that the networks saw, in double-oblique grids too.
+    The superior axis chooses first, then the other two so that both fit best together.
     """
-    world_of: dict[int, int] = {}
-    for axis in np.argsort(-along.max(axis=0), kind="stable"):
-        free = [world for world in range(3) if world not in world_of.values()]
-        world_of[int(axis)] = max(free, key=lambda world: float(along[world, axis]))
-    x, y, z = (axis for world in range(3) for axis, taken in world_of.items() if taken == world)
-    return x, y, z
+    z = int(np.argmax(along[2]))
+    first, second = (axis for axis in range(3) if axis != z)
+    straight = along[0, first] + along[1, second] >= along[0, second] + along[1, first]
+    return (first, second, z) if straight else (second, first, z)
 
 
 def _three(point: npt.NDArray[np.float64]) -> tuple[float, float, float]:

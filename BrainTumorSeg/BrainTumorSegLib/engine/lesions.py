@@ -11,7 +11,7 @@ import scipy.ndimage
 from BrainTumorSegLib.engine.axial import AxialOrder, axial_geometry, slice_positions_mm
 from BrainTumorSegLib.engine.diameters import TIE_MM, longest_diameter, perpendicular_diameters
 from BrainTumorSegLib.engine.geometry import Geometry
-from BrainTumorSegLib.engine.postprocessing import check_shape, label_components
+from BrainTumorSegLib.engine.postprocessing import bounding_box, check_shape, label_components
 from BrainTumorSegLib.engine.result import Lesion
 
 Mask = npt.NDArray[np.bool_]
@@ -40,12 +40,19 @@ def find_lesions(mask: Mask, geometry: Geometry) -> tuple[Lesion, ...]:
     """
     check_shape(mask.shape, geometry)
     axial_mask = AxialOrder.of(geometry).to_axial(mask)
-    labels, count = label_components(axial_mask)
+    whole = bounding_box(axial_mask)
+    if whole is None:
+        return ()
+    labels, count = label_components(axial_mask[whole])
     boxes = scipy.ndimage.find_objects(labels, count)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     largest_first = np.argsort(-sizes, kind="stable")
+    start = np.array([part.start for part in whole])
     grid = axial_geometry(geometry)
-    return tuple(_measure(rank + 1, labels[boxes[n]] == n + 1, boxes[n], grid) for rank, n in enumerate(largest_first))
+    return tuple(
+        _measure(rank + 1, labels[boxes[n]] == n + 1, start + [part.start for part in boxes[n]], grid)
+        for rank, n in enumerate(largest_first)
+    )
 
 
 def slice_measures(mask: Mask, probability: npt.NDArray[np.float32], geometry: Geometry) -> tuple[SliceMeasure, ...]:
@@ -79,9 +86,9 @@ def _mean_uncertainty(axial_probability: npt.NDArray[np.float32]) -> npt.NDArray
     return totals / np.maximum(np.bincount(slices, minlength=length), 1)
 
 
-def _measure(number: int, piece: Mask, box: tuple[slice, ...], grid: Geometry) -> Lesion:
-    """Measure one piece, bool [slice, row, column] within its box of the axial grid."""
-    voxels = np.argwhere(piece) + [part.start for part in box]
+def _measure(number: int, piece: Mask, start: Indices, grid: Geometry) -> Lesion:
+    """Measure one piece, bool [slice, row, column], whose first voxel is ``start`` [3] of the axial grid."""
+    voxels = np.argwhere(piece) + start
     x, y, z = (float(part) for part in (grid.affine_lps @ [*voxels.mean(axis=0)[::-1], 1.0])[:3])
     return Lesion(
         id=number,
@@ -89,7 +96,7 @@ def _measure(number: int, piece: Mask, box: tuple[slice, ...], grid: Geometry) -
         longest_diameter_mm=longest_diameter(_in_mm(_row_ends(voxels), grid)),
         axial_diameters_mm=_axial_diameters(piece, grid),
         centroid_ras=(-x, -y, z),
-        slices=(box[0].start, box[0].stop - 1),
+        slices=(int(start[0]), int(start[0]) + piece.shape[0] - 1),
     )
 
 

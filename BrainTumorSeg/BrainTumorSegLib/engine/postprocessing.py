@@ -27,22 +27,22 @@ def mask_from_probability(
     """
     check_shape(probability.shape, geometry)
     mask = probability >= threshold
-    labels, count = label_components(mask)
+    box = bounding_box(mask)
+    if box is None:
+        return mask
+    # Only within the box that holds the mask: a tumour fills a few per cent of a head.
+    labels, count = label_components(mask[box])
     volumes_ml = np.bincount(labels.ravel(), minlength=count + 1) * geometry.voxel_volume_ml
     kept = volumes_ml >= min_volume_ml * (1 - _RELATIVE_TOLERANCE)
     kept[0] = False
-    return kept[labels]
+    mask[box] = kept[labels]
+    return mask
 
 
 def label_components(mask: Mask) -> tuple[npt.NDArray[np.int32], int]:
     """The 26-connected pieces of a mask [K, J, I]: labels int32 [K, J, I], 0 outside and from 1, and their number."""
-    labels = np.zeros(mask.shape, np.int32)
-    box = bounding_box(mask)
-    if box is None:
-        return labels, 0
-    # Labelling only the box that holds the mask: a tumour fills a few per cent of a head.
-    count = int(scipy.ndimage.label(mask[box], _NEIGHBOURS_26, output=labels[box]))
-    return labels, count
+    labels, count = scipy.ndimage.label(mask, _NEIGHBOURS_26)
+    return labels, int(count)
 
 
 def bounding_box(mask: Mask) -> tuple[slice, ...] | None:

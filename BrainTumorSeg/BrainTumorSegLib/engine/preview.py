@@ -25,6 +25,7 @@ _STRIP_PX = 210
 _FOOTER_PX = 44
 _MOST_COLUMNS = 6
 _WIDEST_TILE_PX = 380
+_TALLEST_TILE_PX = 480
 # Smaller than at Pillow's default of 6 for such pictures, and twice as fast.
 _PNG_COMPRESSION = 3
 
@@ -53,7 +54,8 @@ def _slice_grid(stack: SliceStack) -> Image.Image:
     columns = count if count <= _MOST_COLUMNS else min(_MOST_COLUMNS, math.ceil(count / 2))
     rows = math.ceil(count / columns)
     width = _WIDTH_PX - 2 * _MARGIN_PX
-    tile_px = min(_WIDEST_TILE_PX, (width - (columns - 1) * _GAP_PX) // columns)
+    room_px = (width - (columns - 1) * _GAP_PX) // columns
+    tile_px = max(1, min(_WIDEST_TILE_PX, room_px, round(_TALLEST_TILE_PX / stack.aspect)))
     tiles = [tile(stack, position, tile_px) for position in range(count)]
     pitch_x, pitch_y = tile_px + _GAP_PX, tiles[0].height + _GAP_PX
     grid = Image.new("RGB", (width, rows * pitch_y - _GAP_PX), BACKGROUND)

@@ -18,6 +18,8 @@ MOST_SLICES = 18
 _MARGIN_SLICES = 1
 _BACKGROUND_SHARE = 0.2
 _WINDOW_PERCENTILES = (1.0, 99.7)
+# Stripped background is black: the darkest brain, this share of the range above it, stays apart.
+_DARKEST_BRAIN = 0.2
 _HEAD_LEVEL = 30
 _HEAD_SHARE = 0.02
 _OUTLINE_OVERSAMPLING = 2
@@ -96,6 +98,8 @@ def windowed(slices: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     if inside.size == 0:
         return np.zeros(slices.shape, np.uint8)
     low, high = np.percentile(inside[:: max(1, inside.size // 200_000)], _WINDOW_PERCENTILES)
+    if stripped:
+        low -= _DARKEST_BRAIN * (high - low)
     scaled = np.clip((slices - low) / max(float(high - low), np.finfo(np.float32).tiny), 0, 1)
     grey: npt.NDArray[np.uint8] = (np.where(empty, 0, scaled) * 255 + 0.5).astype(np.uint8)
     return grey

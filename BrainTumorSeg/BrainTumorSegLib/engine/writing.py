@@ -9,7 +9,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.files import atomic_path, atomic_paths
+from BrainTumorSegLib.engine.files import atomic_path, atomic_paths, output_errors
 from BrainTumorSegLib.engine.geometry import Volume
 from BrainTumorSegLib.engine.preview import render_preview
 from BrainTumorSegLib.engine.report import build_report
@@ -52,8 +52,9 @@ def write_result(result: Result, paths: OutputPaths) -> None:
     ]
     files = [(target, save) for target, save in wanted if target is not None]
     with atomic_paths([target for target, _ in files]) as temporaries:
-        for temporary, (_, save) in zip(temporaries, files, strict=True):
-            save(result, temporary)
+        for temporary, (target, save) in zip(temporaries, files, strict=True):
+            with output_errors(target):
+                save(result, temporary)
 
 
 def write_segmentation(result: Result, path: Path) -> None:
@@ -99,4 +100,9 @@ def _save_nrrd(image: sitk.Image, path: Path) -> None:
     writer.UseCompressionOn()
     writer.SetCompressionLevel(_FAST_GZIP)
     writer.SetFileName(str(path))
-    writer.Execute(image)
+    try:
+        writer.Execute(image)
+    except RuntimeError:
+        # ITK hides the system's reason (disk full, quota, a network disk gone): writing as much by Python names it.
+        path.write_bytes(bytes(image.GetNumberOfPixels() * image.GetSizeOfPixelComponent()))
+        raise
