@@ -26,11 +26,8 @@ def stage_bar() -> Iterator[Callable[[str, float], None]]:
     with tqdm(total=100, disable=None, leave=False, bar_format="{desc:<20}{bar}{percentage:4.0f} %") as bar:
 
         def show(stage: str, fraction: float) -> None:
-            is_new = bar.desc != STAGES.get(stage, stage)
-            bar.set_description_str(STAGES.get(stage, stage), refresh=False)
             bar.update(100 * fraction - bar.n)
-            if is_new:
-                bar.refresh()
+            bar.set_description_str(STAGES.get(stage, stage))
 
         yield show
 

@@ -76,6 +76,14 @@ class SegmenterCache:
         self._key: tuple[str, str] | None = None
         self._segmenter: Segmenter | None = None
 
+    def require(self, model: str | None, device: str) -> None:
+        """Find within milliseconds that a model is missing. Raises ModelError as ``ModelStore.path`` does."""
+        store = self._open_store()
+        entry = store.entry(model)
+        if self._segmenter is None or self._key != (entry.sha256, device):
+            for name in filter(None, (entry.name, entry.classifier)):
+                store.path(name)
+
     def get(self, model: str | None, device: str) -> Segmenter:
         """The segmenter for this model and device. Raises ModelError or InputError as ``load_segmenter`` does."""
         # Only here: torch takes seconds to import, and a mistyped path should be told at once.
@@ -101,6 +109,7 @@ def run_job(
     """
     timings_s: dict[str, float] = {}
     job.check()
+    segmenters.require(job.model, job.device)
     stage = "register" if job.register else "read"
     on_progress(stage, 0.0)
     with _timed(stage, timings_s):
