@@ -21,11 +21,11 @@ _DARK_FRACTION = 0.25
 def normalise_sequence(array: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """Scale one sequence so that background is -1, typical brain tissue 0, and nothing exceeds 3.
 
-    array: finite numbers of any real type, [K, J, I] or any axis order, any unit. Voxels that equal the median of the
-    volume's faces, where these make up a fifth of the volume or more, count as masked background whatever their value
+    array: finite numbers of any real type, any axis order, any unit. Voxels that equal the median of the volume's
+    faces, where these make up a fifth of the volume or more, count as masked background whatever their value
     (brain-masked z-scored studies have a 0 there, in the middle of the brain's values). The rest is shifted by its
-    0.5th percentile and divided by the median of its bright part (over a quarter of the 99.5th percentile), which is brain
-    tissue in heads with and without skull: so both get the same scale.
+    0.5th percentile and divided by the median of its bright part (over a quarter of the 99.5th percentile), which is
+    brain tissue in heads with and without skull: so both get the same scale. Returns float32 of the same shape.
 
     Raises InputError if all voxels have one value.
     """

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from monai.data import MetaTensor
+from monai.data.utils import compute_shape_offset
 from monai.transforms import Compose, ResizeWithPadOrCropd, Spacingd, SpatialCropd, Transform
 
 from BrainTumorSegLib.engine.axial import AxialOrder
@@ -57,14 +57,18 @@ class AxialSlices:
     row 0 anterior, column 0 the patient's right. neighbour_step: how many slices make one neighbour distance.
     """
 
-    sequences: npt.NDArray[np.float32]
     neighbour_step: int
     _order: AxialOrder
     _transforms: Compose
-    _applied: list[dict[str, Any]]
+    _prepared: MetaTensor
+
+    @property
+    def sequences(self) -> npt.NDArray[np.float32]:
+        """float32 [3, S, 256, 256]; see the class."""
+        return self._prepared.numpy()
 
     def __len__(self) -> int:
-        return self.sequences.shape[1]
+        return self._prepared.shape[1]
 
     def channels(self, names: Sequence[str], positions: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
         """Network input float32 [B, C, 256, 256] for the slices at ``positions`` [B]; the stack's ends repeat."""
@@ -84,8 +88,9 @@ class AxialSlices:
                 f"Values of shape {values.shape} do not fit the slices {self.sequences.shape[1:]}.",
                 "This is a defect; please report it.",
             )
-        tensor = MetaTensor(torch.from_numpy(np.ascontiguousarray(values))[None])
-        tensor.applied_operations = list(self._applied)
+        # The inverse of resampling starts from the affine that the slices have now.
+        tensor = MetaTensor(torch.from_numpy(np.ascontiguousarray(values))[None], affine=self._prepared.affine)
+        tensor.applied_operations = list(self._prepared.applied_operations)
         axial = self._transforms.inverse({_KEY: tensor})[_KEY][0].numpy()
         return np.ascontiguousarray(self._order.from_axial(axial), dtype=np.float32)
 
@@ -106,11 +111,10 @@ def prepare(study: Study) -> AxialSlices:
     transforms = _transforms_for(flair, order.spacing_mm)
     prepared = transforms({_KEY: image})[_KEY]
     return AxialSlices(
-        prepared.numpy(),
         neighbour_step(len(flair), order.spacing_mm[0]),
         order,
         transforms,
-        list(prepared.applied_operations),
+        prepared,
     )
 
 
@@ -131,14 +135,11 @@ def _transforms_for(flair: npt.NDArray[np.float32], spacing_mm: tuple[float, flo
     steps: list[Transform] = []
     shape = list(flair.shape[1:])
     if pixel_mm is not None:
-        steps.append(
-            Spacingd(
-                _KEY, pixdim=(-1, pixel_mm, pixel_mm), mode="bilinear", padding_mode="border", recompute_affine=True
-            )
-        )
+        steps.append(Spacingd(_KEY, pixdim=(-1, pixel_mm, pixel_mm), mode="bilinear", padding_mode="border"))
         scale = np.asarray(spacing_mm[1:]) / pixel_mm
         low, high = low * scale, high * scale
-        shape = [round((n - 1) * factor) + 1 for n, factor in zip(shape, scale, strict=True)]
+        new, _ = compute_shape_offset(shape, np.diag([*spacing_mm[1:], 1.0]), np.diag([pixel_mm, pixel_mm, 1.0]))
+        shape = [int(n) for n in new]
     if max(shape) > SIZE_PX:
         starts = [_crop_start(centre, n) for centre, n in zip((low + high) / 2, shape, strict=True)]
         ends = [start + min(SIZE_PX, n) for start, n in zip(starts, shape, strict=True)]

@@ -35,8 +35,8 @@ class Lesion:
     """One connected piece of the mask (26-neighbourhood), largest first, ids from 1.
 
     longest_diameter_mm: largest distance of two of its voxel centres in 3D. axial_diameters_mm: the longest in-slice
-    diameter in the axial slice where that is greatest, and the longest one perpendicular to it there (both in-slice). slices: first
-    and last axial slice index, inclusive, inferior first.
+    diameter in the axial slice where that is greatest, and the longest one perpendicular to it there (both in-slice).
+    slices: first and last axial slice index, inclusive, inferior first.
     """
 
     id: int
