@@ -133,12 +133,12 @@ import os, sys
 from BrainTumorSegLib.cli.main import main
 import BrainTumorSegLib.engine.job as job
 
-def noisy(paths):
+def noisy(self):
     print("printed by Python")
     os.system("echo printed by another program")
-    raise job.InputError("Read enough.", "Stop.")
+    raise job.InputError("Seen enough.", "Stop.")
 
-job.read_study = noisy
+job.SegmentJob.check = noisy
 sys.exit(main(["worker"]))
 """
 
@@ -148,7 +148,7 @@ def test_what_the_engine_prints_never_reaches_the_protocol(tmp_path: Path) -> No
     flair.touch()
     child = Child([sys.executable, "-c", NOISY], tmp_path)
     child.send({"id": "1", "command": "segment", "flair": str(flair), "output": str(tmp_path / "o.seg.nrrd")})
-    assert child.last("1")["message"] == "Read enough."
+    assert child.last("1")["message"] == "Seen enough."
     out, err = child.process.communicate(timeout=60)
     assert out == ""
     assert "printed by Python" in err
