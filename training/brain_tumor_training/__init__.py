@@ -1,1 +1,1 @@
-"""Training of BrainTumorSeg's models: data, recipes, training, evaluation, export. Imports the engine, never the reverse."""
+"""Training of BrainTumorSeg's models: data, recipes, training, evaluation, export. Imports the engine alone."""

@@ -37,7 +37,7 @@ class CachedPatient:
 
 
 def build_cache(root: Path, cache: Path, workers: int = 2) -> None:
-    """Writes the arrays of every patient below Kaggle's folder ``root`` into ``cache``; a complete cache stays as it is."""
+    """Writes the arrays of every patient below ``root`` (Kaggle's layout) into ``cache``; a complete one stays."""
     marker = cache / "cache.json"
     folders = patient_folders(root)
     wanted = {"version": _VERSION, "patients": [folder.name for folder in folders]}

@@ -14,19 +14,11 @@ from brain_tumor_training.augmentation import build_augmentation
 from brain_tumor_training.cache import CachedPatient
 from brain_tumor_training.settings import AugmentationSettings, SamplingSettings
 from BrainTumorSegLib.engine.normalisation import BACKGROUND
-
-CHANNELS = {
-    "t1": (0, 0),
-    "flair": (1, 0),
-    "t1c": (2, 0),
-    "flair_below": (1, -1),
-    "flair_above": (1, 1),
-}
-"""Input channel -> (sequence in kaggle.SEQUENCES, slice offset)."""
+from BrainTumorSegLib.engine.preprocessing import CHANNELS
 
 
-class SliceStream(Dataset):
-    """Sample number n is a function of (seed, n) alone, so workers and resumed runs see the same data in the same order.
+class SliceStream(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Sample number n is a function of (seed, n) alone: workers and resumed runs see the same data in the same order.
 
     Items: (image float32 [C, size, size], mask float32 [1, size, size]), normalised as the engine does.
     """
@@ -48,7 +40,9 @@ class SliceStream(Dataset):
         self._sampling = sampling
         self._augment = build_augmentation(augmentation, size_px)
         self._seed = seed
-        slices = [(p, s, bool(patient.mask[s].any())) for p, patient in enumerate(patients) for s in range(len(patient.mask))]
+        slices = [
+            (p, s, bool(patient.mask[s].any())) for p, patient in enumerate(patients) for s in range(len(patient.mask))
+        ]
         self._with_tumour = [(p, s) for p, s, tumour in slices if tumour]
         self._without_tumour = [(p, s) for p, s, tumour in slices if not tumour]
 

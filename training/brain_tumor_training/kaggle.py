@@ -62,7 +62,7 @@ def read_patient(folder: Path) -> Patient:
 
 
 def read_folds(path: Path) -> dict[str, int]:
-    """Patient name -> fold, from a CSV with the columns patient and fold. Raises InputError for a patient listed twice."""
+    """Patient -> fold, from a CSV with the columns patient and fold. Raises InputError for a patient listed twice."""
     folds: dict[str, int] = {}
     with path.open(newline="") as file:
         for row in csv.DictReader(file):

@@ -45,7 +45,7 @@ class Trainer:
         self._settings = settings
         self._device = device
         self._folder = run_folder
-        self._network = network.to(device=device, memory_format=torch.channels_last)
+        self._network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._ema = AveragedModel(
             self._network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay), use_buffers=True
         )

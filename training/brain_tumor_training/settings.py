@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class AugmentationSettings:
 
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of training at one sampling: steps, and the learning rate falling from ``learning_rate`` by a cosine."""
+    """One stretch of training at one sampling: its steps, and the learning rate from which a cosine falls."""
 
     size_px: int
     steps: int
@@ -54,7 +54,7 @@ class TrainingSettings:
 
     task: Literal["segmentation", "classification"]
     network: str
-    arguments: dict = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
     channels: tuple[str, ...] = ("t1", "flair", "t1c", "flair_below", "flair_above")
     init: str = "scratch"
     loss: str = "dice_bce"

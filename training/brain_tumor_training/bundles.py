@@ -1,0 +1,220 @@
+"""Export trained weights as MONAI bundles, and list them in the release's index."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import monai
+import numpy
+import torch
+
+from BrainTumorSegLib.engine.bundle import Recommendation
+from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.networks.registry import NETWORKS, Task, build_network
+from BrainTumorSegLib.engine.preprocessing import SIZE_PX
+
+LICENCE = "CC-BY-NC-SA-4.0"
+DATA_LICENCE_FILE = "data_license.txt"
+
+_ZIP_DATE = (2026, 1, 1, 0, 0, 0)
+_DATA_LICENCE = """\
+The weights in this bundle were trained on the LGG MRI segmentation data set (Mateusz Buda, Ashirbani Saha, Maciej A.
+Mazurowski; https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation), licensed CC BY-NC-SA 4.0
+(https://creativecommons.org/licenses/by-nc-sa/4.0/). Its images come from The Cancer Imaging Archive, collection
+TCGA-LGG (https://doi.org/10.7937/K9/TCIA.2016.L4LTD3TK), CC BY 3.0. The weights are therefore shared under
+CC BY-NC-SA 4.0: non-commercial use, with attribution, and under the same licence. Not a medical device.
+"""
+
+
+@dataclass(frozen=True)
+class BundleDescription:
+    """What a bundle says about itself. metrics: measured on patients it has not seen, by name."""
+
+    name: str
+    version: str
+    title: str
+    description: str
+    network: str
+    arguments: Mapping[str, Any]
+    channels: tuple[str, ...]
+    init: str
+    patients: int
+    recommendation: Recommendation
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    classifier: str | None = None
+    changelog: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def task(self) -> Task:
+        """Segmentation or classification, by the network."""
+        return NETWORKS[self.network].task
+
+
+def export_bundle(description: BundleDescription, weights: Mapping[str, torch.Tensor], folder: Path) -> Path:
+    """Writes ``folder/NAME-VERSION.zip``, byte for byte the same for the same weights.
+
+    Floating-point weights are stored as float16, which halves the download; metrics must come from such weights.
+    Raises InputError if the weights don't fit the described network.
+    """
+    halved = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
+    try:
+        build_network(description.network, description.arguments).load_state_dict(halved)
+    except RuntimeError as error:
+        raise InputError(
+            f"The weights don't fit {description.network}: {error}.", "Name the network they were trained as."
+        ) from error
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{description.name}-{description.version}.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in _files(description, halved).items():
+            archive.writestr(zipfile.ZipInfo(f"{description.name}/{name}", _ZIP_DATE), content, zipfile.ZIP_DEFLATED)
+    return path
+
+
+def write_index(folder: Path, descriptions: list[BundleDescription]) -> Path:
+    """Writes ``folder/index.json`` for bundles that lie there; the first of each task becomes the default."""
+    seen: set[Task] = set()
+    models = []
+    for description in descriptions:
+        path = folder / f"{description.name}-{description.version}.zip"
+        models.append(_index_entry(description, path, description.task not in seen))
+        seen.add(description.task)
+    index = folder / "index.json"
+    index.write_text(json.dumps({"schema": 1, "models": models}, indent=2) + "\n")
+    return index
+
+
+def _index_entry(description: BundleDescription, path: Path, default: bool) -> dict[str, Any]:
+    content = path.read_bytes()
+    return {
+        "name": description.name,
+        "version": description.version,
+        "task": str(description.task),
+        "file": path.name,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size_bytes": len(content),
+        "licence": LICENCE,
+        "title": description.title,
+        "description": description.description,
+        "classifier": description.classifier,
+        "metrics": dict(description.metrics),
+        "default": default,
+    }
+
+
+def _files(description: BundleDescription, weights: Mapping[str, torch.Tensor]) -> dict[str, bytes]:
+    buffer = BytesIO()
+    torch.save(dict(weights), buffer)
+    return {
+        "LICENSE": _DATA_LICENCE.encode(),
+        "configs/metadata.json": _json(_metadata(description)),
+        "configs/inference.json": _json(_inference(description)),
+        "models/model.pt": buffer.getvalue(),
+        "docs/README.md": _model_card(description).encode(),
+        f"docs/{DATA_LICENCE_FILE}": _DATA_LICENCE.encode(),
+    }
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2) + "\n").encode()
+
+
+def _metadata(description: BundleDescription) -> dict[str, Any]:
+    channels = {str(i): name for i, name in enumerate(description.channels)}
+    image = {
+        "type": "image",
+        "format": "magnitude",
+        "modality": "MR",
+        "num_channels": len(description.channels),
+        "spatial_shape": [SIZE_PX, SIZE_PX],
+        "dtype": "float32",
+        "value_range": [-1, 3],
+        "is_patch_data": False,
+        "channel_def": channels,
+    }
+    return {
+        "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/"
+        "meta_schema_20240725.json",
+        "name": description.name,
+        "version": description.version,
+        "changelog": dict(description.changelog) or {description.version: "first release"},
+        "monai_version": monai.__version__,
+        "pytorch_version": torch.__version__.split("+")[0],
+        "numpy_version": numpy.__version__,
+        "required_packages_version": {},
+        "task": f"{description.task.value} of brain tumour on axial MR slices",
+        "description": description.description,
+        "authors": "BrainTumorSeg contributors",
+        "copyright": "BrainTumorSeg contributors",
+        "data_source": "LGG MRI segmentation, Buda et al. 2019 (TCGA-LGG)",
+        "data_type": "uint8 TIFF slices",
+        "intended_use": "Research only. Not a medical device.",
+        "eval_metrics": dict(description.metrics),
+        "references": ["Buda, Saha, Mazurowski. Computers in Biology and Medicine 109 (2019) 218-225."],
+        "network_data_format": {"inputs": {"image": image}, "outputs": {"pred": _output(description)}},
+        "braintumorseg": {
+            "network": description.network,
+            "arguments": dict(description.arguments),
+            "channels": list(description.channels),
+            "init": description.init,
+            "training_patients": description.patients,
+            "recommendation": asdict(description.recommendation),
+        },
+    }
+
+
+def _output(description: BundleDescription) -> dict[str, Any]:
+    segmentation = description.task is Task.SEGMENTATION
+    return {
+        "type": "image" if segmentation else "probabilities",
+        "format": "segmentation" if segmentation else "classes",
+        "num_channels": 1,
+        "spatial_shape": [SIZE_PX, SIZE_PX] if segmentation else [1],
+        "dtype": "float32",
+        "value_range": [],
+        "is_patch_data": False,
+        "channel_def": {"0": "tumour"},
+    }
+
+
+def _inference(description: BundleDescription) -> dict[str, Any]:
+    """How to build the network; studies are run by ``braintumorseg``, which also does what lies around it."""
+    return {
+        "imports": ["$import torch"],
+        "bundle_root": ".",
+        "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
+        "network_def": {
+            "_target_": "BrainTumorSegLib.engine.networks.registry.build_network",
+            "name": description.network,
+            "arguments": dict(description.arguments),
+        },
+        "network": "$@network_def.to(@device)",
+    }
+
+
+def _model_card(description: BundleDescription) -> str:
+    metrics = "\n".join(f"- {name}: {value}" for name, value in description.metrics.items()) or "- none measured"
+    return f"""# {description.title}
+
+{description.description}
+
+**Research only. Not a medical device.**
+
+- Network: {description.network} {dict(description.arguments)}, input channels {", ".join(description.channels)}
+- Initialised: {description.init}
+- Trained on {description.patients} patients of the LGG MRI segmentation set (Buda et al. 2019)
+- Licence of the weights: {LICENCE}, see {DATA_LICENCE_FILE}
+
+Measured on patients that training did not see, with these float16 weights:
+
+{metrics}
+
+Run it with `braintumorseg segment`; see the project's documentation.
+"""

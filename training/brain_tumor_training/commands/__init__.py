@@ -1,0 +1,1 @@
+"""The commands of ``braintumorseg-train``, one a file: grammar, call, print."""

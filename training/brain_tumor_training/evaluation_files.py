@@ -1,0 +1,101 @@
+"""An evaluation as files and as a table: metrics.json, per_patient.csv, per_slice.csv."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from brain_tumor_training import metrics
+from brain_tumor_training.bootstrap import Estimate
+from brain_tumor_training.evaluation import PatientOutcome
+
+
+def write_evaluation(
+    folder: Path, outcomes: Sequence[PatientOutcome], summary: Mapping[str, Any], about: Mapping[str, Any]
+) -> None:
+    """Writes metrics.json (the summary and what made it), per_patient.csv and per_slice.csv into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    report = outcomes[0].report
+    made_by = {name: report[name] for name in ("models", "settings", "device", "precision", "software")}
+    content = {"about": {**about, **made_by}, "metrics": plain(summary)}
+    (folder / "metrics.json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    _write_csv(folder / "per_patient.csv", (_patient_row(outcome) for outcome in outcomes))
+    _write_csv(folder / "per_slice.csv", (row for outcome in outcomes for row in _slice_rows(outcome)))
+
+
+def plain(value: Any) -> Any:
+    """The same as JSON can hold it: estimates as objects, what is not finite as null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {name: plain(part) for name, part in value.items()}
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def table(summary: Mapping[str, Any]) -> str:
+    """The summary in lines: name, value and interval."""
+    rows = list(_flat("", summary))
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {_text(value)}" for name, value in rows)
+
+
+def _flat(prefix: str, content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _flat(f"{prefix}{name}.", value)
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Estimate):
+        return f"{value.value:.4f}  [{value.low:.4f}, {value.high:.4f}]"
+    return f"{value:.4f}" if isinstance(value, float) else str("-" if value is None else value)
+
+
+def _patient_row(outcome: PatientOutcome) -> dict[str, Any]:
+    counts = outcome.counts
+    return {
+        "patient": outcome.name,
+        "volumetric_dice": f"{outcome.volumetric_dice:.5f}",
+        "tumour_slice_dice": f"{metrics.tumour_slice_dice([counts]):.5f}",
+        "all_slice_dice": f"{metrics.all_slice_dice([counts]):.5f}",
+        "reference_ml": f"{counts.reference_voxels * outcome.voxel_volume_ml:.3f}",
+        "predicted_ml": f"{counts.predicted_voxels * outcome.voxel_volume_ml:.3f}",
+        "false_positive_ml_on_tumour_free_slices": f"{outcome.false_positive_volume_ml:.3f}",
+        "hd95_mm": "" if outcome.surface is None else f"{outcome.surface.hd95_mm:.2f}",
+        "nsd_2mm": "" if outcome.surface is None else f"{outcome.surface.nsd_2mm:.4f}",
+        "slices": len(counts.with_tumour),
+        "slices_segmented": sum(one["segmented"] for one in outcome.report["slices"]),
+        "seconds": f"{outcome.seconds:.2f}",
+    }
+
+
+def _slice_rows(outcome: PatientOutcome) -> Iterator[dict[str, Any]]:
+    counts, scores = outcome.counts, outcome.classifier_scores
+    for index, maximum in enumerate(outcome.maximum_probability):
+        yield {
+            "patient": outcome.name,
+            "slice": index,
+            "with_tumour": int(counts.with_tumour[index]),
+            "classifier_score": "" if scores is None else scores[index],
+            "maximum_probability": f"{maximum:.5f}",
+            "true_positives": counts.true_positives[index],
+            "false_positives": counts.false_positives[index],
+            "false_negatives": counts.false_negatives[index],
+        }
+
+
+def _write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    rows = list(rows)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

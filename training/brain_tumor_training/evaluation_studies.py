@@ -1,0 +1,116 @@
+"""Studies with a reference to evaluate on: written from the LGG stacks, or lying ready in folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from brain_tumor_training.kaggle import SEQUENCES, read_patient
+from BrainTumorSegLib.engine.axial import AxialOrder
+from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.geometry import Geometry, Volume
+from BrainTumorSegLib.engine.reading import StudyPaths
+
+NOMINAL_SPACING_MM = (0.9, 0.9, 5.5)
+"""Columns, rows and slices of a stack without spacing: near the two patients whose native images are known."""
+
+_SUFFIX = ".nii.gz"
+
+
+@dataclass(frozen=True)
+class EvaluationStudy:
+    """A study on disk and its reference.
+
+    reference: bool [S, H, W], axial, inferior first, on FLAIR's grid. geometry: FLAIR's own grid.
+    has_real_spacing: whether millimetres and millilitres mean what they say.
+    """
+
+    name: str
+    paths: StudyPaths
+    reference: npt.NDArray[np.bool_]
+    geometry: Geometry
+    has_real_spacing: bool
+
+
+@dataclass(frozen=True)
+class KaggleSource:
+    """A patient of Kaggle's layout, to be written as a study when its turn comes."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The patient."""
+        return self.folder.name
+
+    @contextmanager
+    def open(self) -> Iterator[EvaluationStudy]:
+        """Writes FLAIR, T1 and T1c as NIfTI, 0.9 x 0.9 x 5.5 mm in LPS order, for as long as the block runs.
+
+        A missing sequence is FLAIR again in this data set, and is written as it is.
+        """
+        patient = read_patient(self.folder)
+        size = (patient.mask.shape[2], patient.mask.shape[1], patient.mask.shape[0])
+        geometry = Geometry(size, NOMINAL_SPACING_MM, (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+        with TemporaryDirectory() as folder:
+            paths = {}
+            for name, array in zip(SEQUENCES, patient.sequences, strict=True):
+                paths[name] = Path(folder, f"{name}{_SUFFIX}")
+                sitk.WriteImage(Volume(np.ascontiguousarray(array), geometry).to_image(), str(paths[name]))
+            yield EvaluationStudy(
+                self.name, StudyPaths(paths["flair"], paths["t1"], paths["t1c"]), patient.mask, geometry, False
+            )
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """A folder with flair.nii.gz, seg.nii.gz (tumour: labels over 0) and, where there are, t1.nii.gz, t1c.nii.gz."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @contextmanager
+    def open(self) -> Iterator[EvaluationStudy]:
+        """Raises InputError if the reference does not lie on FLAIR's grid."""
+        paths = {name: self.folder / f"{name}{_SUFFIX}" for name in (*SEQUENCES, "seg")}
+        flair = Geometry.of_image(sitk.ReadImage(str(paths["flair"])))
+        reference = Volume.of_image(sitk.ReadImage(str(paths["seg"])))
+        if not reference.geometry.is_close_to(flair, 1e-3):
+            raise InputError(f"{paths['seg']} does not lie on FLAIR's grid.", "Resample the reference to it.")
+        t1, t1c = (paths[name] if paths[name].exists() else None for name in ("t1", "t1c"))
+        mask = AxialOrder.of(flair).to_axial(np.asarray(reference.array) > 0)
+        yield EvaluationStudy(self.name, StudyPaths(paths["flair"], t1, t1c), mask, flair, True)
+
+
+Source = KaggleSource | FolderSource
+
+
+def folder_sources(root: Path) -> list[FolderSource]:
+    """Every folder in ``root`` that holds FLAIR and a reference. Raises InputError if there is none."""
+    found = [
+        FolderSource(folder)
+        for folder in sorted(root.iterdir() if root.is_dir() else ())
+        if all((folder / f"{name}{_SUFFIX}").exists() for name in ("flair", "seg"))
+    ]
+    if not found:
+        raise InputError(
+            f"No study was found in {root}.",
+            "Give a folder with one folder per patient that holds flair.nii.gz and seg.nii.gz (t1, t1c if there are).",
+        )
+    return found
+
+
+def names_of(sources: Sequence[Source]) -> list[str]:
+    """The studies' names, in order."""
+    return [source.name for source in sources]
