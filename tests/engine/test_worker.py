@@ -283,7 +283,7 @@ def test_reader_that_went_away_ends_the_server() -> None:
 
 def test_progress_is_sent_when_it_says_something_new() -> None:
     sent: list[float] = []
-    progress = ThrottledProgress(lambda _event, stage, fraction: sent.append(fraction))  # noqa: ARG005
+    progress = ThrottledProgress(lambda _event, stage, fraction: sent.append(fraction))
     for thousandth in range(1001):
         progress("segment", thousandth / 1000)
     assert 90 <= len(sent) <= 110
