@@ -1,5 +1,7 @@
 """The module as Slicer sees it: names and wiring. What it does is in BrainTumorSegLib."""
 
+# ruff: noqa: PT009 - Slicer has unittest, not pytest
+
 import logging
 import sys
 import time
@@ -54,8 +56,8 @@ class BrainTumorSeg(ScriptedLoadableModule):
             '<a href="https://github.com/BrainTumorSeg/SlicerBrainTumorSeg">user guide</a>.'
         )
         parent.acknowledgementText = _(
-            "Trained on the LGG MRI segmentation data set (Buda, Saha, Mazurowski 2019; images of TCIA's TCGA-LGG). The "
-            "software is licensed under Apache 2.0, the models under CC BY-NC-SA 4.0: non-commercial use only."
+            "Trained on the LGG MRI segmentation data set (Buda, Saha, Mazurowski 2019; images of TCIA's TCGA-LGG). "
+            "The software is licensed under Apache 2.0, the models under CC BY-NC-SA 4.0: non-commercial use only."
         )
         slicer.app.connect("startupCompleted()", registerSampleStudy)
 
@@ -79,9 +81,7 @@ class BrainTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = BrainTumorSegLogic()
-        self.controller = Controller(
-            self.ui, self.logic, self._modelEntries(), self.resourcePath("requirements.txt")
-        )
+        self.controller = Controller(self.ui, self.logic, self._modelEntries(), self.resourcePath("requirements.txt"))
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
@@ -101,12 +101,12 @@ class BrainTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Called each time the user opens another module; a running job goes on."""
         self.setParameterNode(None)
 
-    def onSceneStartClose(self, caller, event):
+    def onSceneStartClose(self, _caller, _event):
         """A running job has lost its study: end it and its process."""
         self.setParameterNode(None)
         self.logic.abandon()
 
-    def onSceneEndClose(self, caller, event):
+    def onSceneEndClose(self, _caller, _event):
         """Follow the new parameter node at once if the module is open."""
         if self.parent.isEntered:
             self.initializeParameterNode()
@@ -133,7 +133,7 @@ class BrainTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
         self.controller.show(parameterNode)
 
-    def onParameterNodeModified(self, caller=None, event=None):
+    def onParameterNodeModified(self, _caller=None, _event=None):
         """Refresh what depends on the choices."""
         self.controller.update()
 
@@ -191,9 +191,7 @@ class BrainTumorSegLogic(ScriptedLoadableModuleLogic):
         if self.lastJob is not None and not self.lastJob.isFinished:
             raise InputError("A segmentation is running already.", "Wait for it, or cancel it first.")
         nodes = JobNodes.of(flairNode, t1Node, t1cNode, segmentationNode)
-        job = SegmentationJob(
-            self.session, nodes, JobSettings(**settings), self.undo, slicer.app.temporaryPath, policy
-        )
+        job = SegmentationJob(self.session, nodes, JobSettings(**settings), self.undo, slicer.app.temporaryPath, policy)
         self.lastJob = job
         self._follow(job)
         return job

@@ -10,7 +10,7 @@ the menu of the node selector), module discovery and reload by the module manage
 advance, texts recorded), slice and 3D views, the real Segment Editor (calls recorded), pip and PyTorchUtils.
 """
 
-# ruff: noqa: N - the names of Qt and Slicer
+# ruff: noqa: N802, N803, N806, N807, N815 - the names of Qt and Slicer
 from __future__ import annotations
 
 import enum
@@ -22,15 +22,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import shiboken6
 import slicer
 import slicer.util
 import vtk
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
 _PROPERTIES = (
-    "text toolTip enabled visible checked checkable value minimum maximum decimals singleStep format suffix currentIndex"
-    " currentText count rowCount columnCount placeholderText objectName collapsed noneEnabled baseName"
-).split()
+    *("text", "toolTip", "enabled", "visible", "checked", "checkable", "value", "minimum", "maximum", "decimals"),
+    *("singleStep", "format", "suffix", "currentIndex", "currentText", "count", "rowCount", "columnCount"),
+    *("placeholderText", "objectName"),
+)
+
+_STYLED = (
+    *("QTimer", "QWidget", "QLabel", "QPushButton", "QComboBox", "QCheckBox"),
+    *("QProgressBar", "QTableWidget", "QLineEdit", "QDoubleSpinBox"),
+)
 
 
 def _style(base: type, **extra: Any) -> type:
@@ -75,9 +82,8 @@ def _makeQt() -> types.ModuleType:
         for name in dir(source):
             if name.startswith("Q"):
                 setattr(qt, name, getattr(source, name))
-    for name in "QTimer QWidget QLabel QPushButton QComboBox QCheckBox QProgressBar QTableWidget QLineEdit".split():
+    for name in _STYLED:
         setattr(qt, name, _style(getattr(qt, name)))
-    qt.QDoubleSpinBox = _style(QtWidgets.QDoubleSpinBox)
     qt.QFileDialog = _FileDialog
     qt.QUiLoader = _Loader
     qt.QFile = QtCore.QFile
@@ -163,6 +169,8 @@ class _NodeComboBox(QtWidgets.QComboBox):
         self._refresh()
 
     def _refresh(self) -> None:
+        if not shiboken6.isValid(self):
+            return  # the panel is closed; its scene still has a test's end before it
         selected = self._shownId
         self.blockSignals(True)
         self.clear()
@@ -224,9 +232,7 @@ class _Application(QtCore.QObject):
         self.qt = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
         self.qt.setOrganizationName("BrainTumorSegTests")
         QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)
-        QtCore.QSettings.setPath(
-            QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, temporaryPath
-        )
+        QtCore.QSettings.setPath(QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, temporaryPath)
 
     def connect(self, signal: str, slot: Callable[..., Any]) -> None:  # type: ignore[override]
         getattr(self, signal.split("(")[0]).connect(slot)
@@ -444,6 +450,7 @@ class Shell:
     def __init__(self, modulePath: Path, temporaryPath: str) -> None:
         self.dialogs, self.segmentEditor, self.selectedModules = _Dialogs(), _SegmentEditor(), list[str]()
         self._modulePath = modulePath
+        self._parents: list[Any] = []
         sys.modules["qt"] = _makeQt()
         _module("ctk", ctkCollapsibleButton=_style(_CollapsibleButton), ctkSliderWidget=_style(_SliderWidget))
         slicer.qMRMLNodeComboBox, slicer.qMRMLWidget = _style(_NodeComboBox), _style(_MRMLWidget)
@@ -455,10 +462,13 @@ class Shell:
         )
         slicer.i18n = _module("slicer.i18n", tr=lambda text: text, translate=lambda _context, text: text)
         # The .ui's connections to mrmlSceneChanged are made by _MRMLWidget; a test of the .ui itself checks them.
-        QtCore.qInstallMessageHandler(lambda _kind, _context, text: None if _isExpected(text) else print(text))
+        QtCore.qInstallMessageHandler(
+            lambda _kind, _context, text: None if _isExpected(text) else sys.stderr.write(text)
+        )
 
     def begin(self) -> None:
         """Forget the test before; ``slicer.mrmlScene`` and ``slicer.modules`` are new."""
+        self._parents.clear()
         vars(slicer.modules)["braintumorseg"] = types.SimpleNamespace(path=str(self._modulePath))
         self.dialogs.__init__()  # type: ignore[misc]
         self.segmentEditor.__init__()  # type: ignore[misc]
@@ -487,6 +497,7 @@ class Shell:
         """Make the module's widget as the application does when the user first opens the module."""
         qt = sys.modules["qt"]
         self.parent = qt.QWidget()
+        self._parents.append(self.parent)
         self.parent.setLayout(QtWidgets.QVBoxLayout())
         self.parent.isEntered = True
         widget = widgetClass(self.parent)

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ pytest.importorskip("PySide6", reason="needs Qt: pip install PySide6-Essentials"
 REPOSITORY = Path(__file__).parents[2]
 MODULE_PATH = REPOSITORY / "BrainTumorSeg" / "BrainTumorSeg.py"
 SLOW_ENGINE = Path(__file__).with_name("slow_engine.py")
+# Pytest's importlib mode puts no test folder on the path.
+sys.path[:0] = [str(Path(__file__).parent), str(REPOSITORY / "tests" / "scene")]
 
 
 @pytest.fixture(scope="session")
@@ -46,22 +48,25 @@ def module(shell: Any) -> Any:
 
 
 @pytest.fixture
-def panel(shell: Any, module: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The opened module, its engine replaced by the slow one, its packages and models taken as installed."""
+def slow_engine(shell: Any, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slow engine instead of the real one, its packages taken as installed."""
     monkeypatch.setattr(module, "engineCommand", lambda *_: [sys.executable, str(SLOW_ENGINE)])
     monkeypatch.setattr(shell.app, "testingEnabled", lambda: True)
     monkeypatch.delenv("SLOW_ENGINE", raising=False)
+
+
+@pytest.fixture
+def panel(shell: Any, module: Any, slow_engine: None) -> Iterator[Any]:
+    """The opened module over the slow engine, its models taken as installed."""
     panel = shell.open(module.BrainTumorSegWidget)
     panel.controller._areModelsKnown = True
     yield panel
     panel.cleanup()
-    shell.parent.deleteLater()
 
 
 @pytest.fixture
 def study(scene: Any) -> dict[str, Any]:
     """FLAIR, T1 and T1 with contrast of a ball, as volume nodes."""
-    sys.path.insert(0, str(REPOSITORY / "tests" / "scene"))
     from phantomScene import addVolume
 
     return {name: addVolume(scene, name) for name in ("FLAIR", "T1", "T1 post contrast")}
@@ -71,3 +76,14 @@ def study(scene: Any) -> dict[str, Any]:
 def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
     """``engine(stage_s=1, die_at="segment")`` makes the next engine process so."""
     return lambda **wanted: monkeypatch.setenv("SLOW_ENGINE", json.dumps(wanted))
+
+
+@pytest.fixture
+def click(shell: Any) -> Callable[[Any], None]:
+    """``click(panel)`` clicks Segment (or Cancel) and waits for the end."""
+
+    def click_and_wait(panel: Any) -> None:
+        panel.ui.segmentButton.click()
+        shell.processEventsUntil(lambda: not panel.controller.isRunning)
+
+    return click_and_wait

@@ -7,24 +7,19 @@ from typing import Any
 import pytest
 
 
-def click_and_wait(shell: Any, panel: Any) -> None:
-    panel.ui.segmentButton.click()
-    shell.processEventsUntil(lambda: not panel.controller.isRunning)
-
-
 def test_without_a_volume_the_tooltip_says_what_is_missing(panel: Any) -> None:
     assert not panel.ui.segmentButton.enabled
     assert panel.ui.segmentButton.toolTip == "Choose the FLAIR volume first."
 
 
-def test_inputs_are_found_by_name(panel: Any, study: dict[str, Any]) -> None:
+def test_inputs_are_found_by_name(panel: Any, click: Any, study: dict[str, Any]) -> None:
     panel.ui.guessButton.click()
     chosen = [panel.ui.flairSelector, panel.ui.t1Selector, panel.ui.t1cSelector]
     assert [each.currentNode().GetName() for each in chosen] == ["FLAIR", "T1", "T1 post contrast"]
     assert panel.ui.segmentButton.enabled
 
 
-def test_finding_inputs_keeps_what_was_chosen(panel: Any, study: dict[str, Any]) -> None:
+def test_finding_inputs_keeps_what_was_chosen(panel: Any, click: Any, study: dict[str, Any]) -> None:
     panel.ui.flairSelector.setCurrentNode(study["T1"])
     panel.ui.guessButton.click()
     assert panel.ui.flairSelector.currentNode() is study["T1"]
@@ -38,9 +33,9 @@ def test_the_same_volume_twice_is_refused_in_words(panel: Any, study: dict[str, 
     assert "twice" in panel.ui.segmentButton.toolTip
 
 
-def test_a_click_ends_in_a_segmentation_with_numbers(shell: Any, panel: Any, study: dict[str, Any]) -> None:
+def test_a_click_ends_in_a_segmentation_with_numbers(shell: Any, panel: Any, click: Any, study: dict[str, Any]) -> None:
     panel.ui.guessButton.click()
-    click_and_wait(shell, panel)
+    click(panel)
     node = panel.ui.segmentationSelector.currentNode()
     assert node is not None, panel.ui.statusLabel.text
     assert node.GetSegmentation().GetNumberOfSegments() == 1
@@ -52,7 +47,7 @@ def test_a_click_ends_in_a_segmentation_with_numbers(shell: Any, panel: Any, stu
 
 
 def test_while_it_runs_the_button_cancels_and_the_stage_is_shown(
-    shell: Any, panel: Any, study: dict[str, Any], engine: Any
+    shell: Any, panel: Any, click: Any, study: dict[str, Any], engine: Any
 ) -> None:
     engine(stage_s=0.5)
     panel.ui.guessButton.click()
@@ -68,26 +63,28 @@ def test_while_it_runs_the_button_cancels_and_the_stage_is_shown(
     assert panel.ui.segmentationSelector.currentNode() is None
 
 
-def test_after_a_cancel_the_next_click_works(shell: Any, panel: Any, study: dict[str, Any], engine: Any) -> None:
+def test_after_a_cancel_the_next_click_works(
+    shell: Any, panel: Any, click: Any, study: dict[str, Any], engine: Any
+) -> None:
     engine(stage_s=0.1)
     panel.ui.guessButton.click()
     panel.ui.segmentButton.click()
     shell.processEventsUntil(lambda: panel.ui.progressBar.value > 0)
-    click_and_wait(shell, panel)
+    click(panel)
     assert "Cancelled" in panel.ui.statusLabel.text
-    click_and_wait(shell, panel)
+    click(panel)
     assert "Tumour found" in panel.ui.statusLabel.text
 
 
 @pytest.mark.parametrize("attempt", ["second click", "new settings"])
 def test_a_second_run_replaces_its_own_result(
-    shell: Any, panel: Any, study: dict[str, Any], scene: Any, attempt: str
+    shell: Any, panel: Any, click: Any, study: dict[str, Any], scene: Any, attempt: str
 ) -> None:
     panel.ui.guessButton.click()
-    click_and_wait(shell, panel)
+    click(panel)
     first = panel.ui.segmentationSelector.currentNode()
     panel.ui.recommendedCheckBox.checked = attempt == "second click"
-    click_and_wait(shell, panel)
+    click(panel)
     assert panel.ui.segmentationSelector.currentNode() is first
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
     assert panel.ui.undoButton.enabled

@@ -33,7 +33,7 @@ class TorchRefused(ImportError):
 
 
 class _RefuseTorch(importlib.abc.MetaPathFinder):
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
+    def find_spec(self, fullname: str, _path: Any = None, _target: Any = None) -> None:
         """Raises TorchRefused for torch and its packages; leaves everything else to the other finders."""
         if fullname.split(".")[0] in ("torch", "torchvision"):
             raise TorchRefused(f"{fullname} is not imported into Slicer's process.")

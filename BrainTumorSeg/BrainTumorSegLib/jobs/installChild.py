@@ -27,9 +27,9 @@ def main(arguments: Sequence[str]) -> int:
             "event": "error",
             "kind": "packages",
             "message": f"pip could not install from the folder: {' '.join(errors[-2:]) or 'see the log'}",
-            "action": "Put the wheels of every needed package for Slicer's Python into the folder; the guide lists them.",
+            "action": "Put the wheels of all needed packages for Slicer's Python into the folder; see the guide.",
         }
-    print(json.dumps({"id": identifier, **answer}), flush=True)
+    sys.stdout.write(json.dumps({"id": identifier, **answer}) + "\n")
     return finished.returncode
 
 

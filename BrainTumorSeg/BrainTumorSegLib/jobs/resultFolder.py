@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import slicer
 from BrainTumorSegLib.engine.errors import OutputError
 from BrainTumorSegLib.engine.files import atomic_paths
 from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf
-from BrainTumorSegLib.scene.provenance import ownSegmentIds, markEditedIfChanged, readProvenance
+from BrainTumorSegLib.scene.provenance import markEditedIfChanged, ownSegmentIds, readProvenance
 
 
 def writeResultFolder(segmentationNode: Any, folder: Path) -> tuple[Path, ...]:
@@ -55,4 +54,4 @@ def _provenance(segmentationNode: Any) -> list[dict[str, Any]]:
     segmentation = segmentationNode.GetSegmentation()
     segments = [segmentation.GetSegment(each) for each in ownSegmentIds(segmentationNode)]
     found = [(segment.GetName(), readProvenance(segment)) for segment in segments]
-    return [{"segment": name, **asdict(each)} for name, each in found if each is not None]
+    return [{"segment": name, **each} for name, each in found if each is not None]

@@ -6,6 +6,7 @@ import logging
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import slicer
 
-from BrainTumorSegLib.engine.errors import BrainTumorSegError
+from BrainTumorSegLib.engine.errors import BrainTumorSegError, OutputError
 from BrainTumorSegLib.jobs.activity import Activity, Failure, State, failureOf
 from BrainTumorSegLib.jobs.session import EngineSession
 from BrainTumorSegLib.jobs.settings import JobSettings
@@ -87,7 +88,7 @@ class SegmentationJob(Activity):
     def _start(self) -> None:
         """Check the inputs, write them for the engine and send the first request."""
         self._progress("export", 0.0)
-        self._folder = Path(tempfile.mkdtemp(prefix="BrainTumorSeg-", dir=self._temporaryPath))
+        self._folder = _newFolder(self._temporaryPath)
         flair, t1, t1c = (_node(each) for each in (self._nodes.flair, self._nodes.t1, self._nodes.t1c))
         self._study = exportStudy(flair, t1, t1c, self._folder)
         self._progress("start", 0.0)
@@ -103,7 +104,9 @@ class SegmentationJob(Activity):
         except BrainTumorSegError as error:
             self._finish(failureOf(error))
         except Exception as error:  # noqa: BLE001 - a defect here must end this job, not repeat at every poll
-            logger.exception("Defect in a segmentation job")
+            # The frames alone: a message may hold a path, and a path a patient's name.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("Defect in a segmentation job: %s\n%s", type(error).__name__, frames)
             action = "Please report it with 'Copy diagnostics'."
             self._finish(Failure("defect", f"Something unforeseen went wrong ({type(error).__name__}).", action))
 
@@ -111,7 +114,8 @@ class SegmentationJob(Activity):
         self._request = self._session.submit(self._segmentRequest(), self._onEvent)
 
     def _segmentRequest(self) -> dict[str, Any]:
-        assert self._study is not None and self._folder is not None  # noqa: S101 - start() has set both
+        assert self._study is not None, "set by _start"
+        assert self._folder is not None, "set by _start"
         study, folder = self._study, self._folder
         return {
             "command": "segment",
@@ -161,7 +165,8 @@ class SegmentationJob(Activity):
         if self.state is State.CANCELLING:
             self._finish(Failure("cancelled", "", ""))
             return
-        assert self._study is not None and self._folder is not None  # noqa: S101 - start() has set both
+        assert self._study is not None, "set by _start"
+        assert self._folder is not None, "set by _start"
         self._progress("import", 1.0)
         probability = self._folder / "probability.nrrd" if self._settings.keepProbability else None
         files = ResultFiles(self._folder / "segmentation.seg.nrrd", probability)
@@ -184,6 +189,16 @@ class SegmentationJob(Activity):
         # The volumes of a patient: never left behind, even if one file is still open in a dying process.
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _newFolder(parent: str) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="BrainTumorSeg-", dir=parent))
+    except OSError as error:
+        raise OutputError(
+            f"Slicer's temporary folder can't be written to: {error.strerror}.",
+            "Free space there, or choose another temporary folder in Edit / Application Settings / General.",
+        ) from error
 
 
 def _node(identifier: str) -> Any:

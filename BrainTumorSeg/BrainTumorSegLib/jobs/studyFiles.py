@@ -13,7 +13,7 @@ from BrainTumorSegLib.engine.sequence_hints import SERIES_DESCRIPTION, Role, rol
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 # What tells sequences of one study apart, with all that follows: the rest of the name is the study's.
-_SEQUENCE = re.compile(r"[\s_.\-]*(t1|t2|flair|fl|post|pre)(?![a-z]).*$", re.IGNORECASE)
+_SEQUENCE = re.compile(r"[\s_.\-]*(t1(?:ce|c|gd|km)?|t2|flair|fl|post|pre)(?![a-z]).*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ def findStudies(folder: Path) -> tuple[StudyFiles, ...]:
     if not studies:
         endings = ", ".join(IMAGE_ENDINGS)
         raise InputError(
-            f"The folder {folder} holds no study.", f"Put one subfolder a study into it, with files ({endings}) or DICOM."
+            f"The folder {folder} holds no study.",
+            f"Put one subfolder a study into it, with files ({endings}) or DICOM.",
         )
     return studies
 
@@ -59,7 +60,7 @@ def _study(name: str, paths: list[Path]) -> StudyFiles:
         if role is not None:
             found[role].append(path)
     files = {role: candidates[0] for role, candidates in found.items()}
-    doubled = [role.title for role, candidates in found.items() if len(candidates) > 1]
+    doubled = [role.label for role, candidates in found.items() if len(candidates) > 1]
     if Role.FLAIR not in files:
         return StudyFiles(name, files, "No file is called FLAIR. Rename the FLAIR file, for instance to flair.nii.gz.")
     if doubled:

@@ -30,5 +30,7 @@ def measureAgain(segmentationNode: slicer.vtkMRMLSegmentationNode) -> float:
     """Bring the tables up to date, remember it with them, and return the volume in mL. Raises InputError."""
     volume_ml = remeasure(segmentationNode)
     now = fingerprintOf(segmentationNode, ownSegmentIds(segmentationNode)[0])
-    partOf(segmentationNode, LESIONS).SetAttribute(_ATTRIBUTE, now.toText())
+    lesionsNode = partOf(segmentationNode, LESIONS)
+    if lesionsNode is not None:  # it is: remeasure has filled it
+        lesionsNode.SetAttribute(_ATTRIBUTE, now.toText())
     return volume_ml

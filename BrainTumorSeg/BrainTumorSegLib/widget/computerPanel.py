@@ -69,8 +69,8 @@ class ComputerPanel:
 
     def onCheck(self) -> None:
         """Ask the engine what this computer can run."""
-        missing = missingPackages(self._requirementsPath)
-        if missing and not slicer.app.testingEnabled():
+        missing = () if slicer.app.testingEnabled() else missingPackages(self._requirementsPath)
+        if missing:
             names = _("Python packages are missing: {names}.").format(names=", ".join(missing))
             self._ui.computerStatusLabel.text = f"{names} {_('Install them with the buttons below.')}"
             return
@@ -97,7 +97,7 @@ class ComputerPanel:
 
     def _onInstallChanged(self) -> None:
         work = self._work
-        assert work is not None  # noqa: S101 - set before it is listened to
+        assert work is not None, "set before it is listened to"
         self._ui.installOfflineButton.enabled = work.isFinished
         if work.failure is not None:
             self._ui.computerStatusLabel.text = str(work.failure)

@@ -115,7 +115,7 @@ class Controller:
         return ""
 
     def _onModelsListed(self, work: Activity) -> None:
-        assert isinstance(work, ChildWork)  # noqa: S101 - started as such
+        assert isinstance(work, ChildWork)
         name = self.parameters.model if self.parameters is not None else ""
         needed = [each for each in self._modelsPanel.withClassifier(name) if work.states.get(each.name) != "installed"]
         if not needed:
@@ -170,7 +170,8 @@ class Controller:
             self._segmentPanel.showText(_("Cancelled. The scene is as it was."))
 
     def _onSegmented(self, job: Activity) -> None:
-        assert isinstance(job, SegmentationJob) and job.result is not None  # noqa: S101 - the state DONE says so
+        assert isinstance(job, SegmentationJob), "followed as such"
+        assert job.result is not None, "the state is DONE"
         parameters = self.parameters or self._logic.getParameterNode()
         parameters.segmentation = job.result.segmentationNode
         kept = _("Your corrected segmentation was kept; this is a new one.") if job.result.keptEdited else ""

@@ -49,8 +49,8 @@ class ModelsPanel:
 
     def onDownload(self) -> None:
         """Download the selected model after one question; a second click cancels."""
-        if self._isBusy:
-            self._work.cancel()  # type: ignore[union-attr] - busy means that there is one
+        if self._work is not None and not self._work.isFinished:
+            self._work.cancel()
             return
         entry = self._selected
         if entry is not None and confirmDownload(self.withClassifier(entry.name), self._ui.mirrorLineEdit.text):
@@ -128,7 +128,7 @@ class ModelsPanel:
     def _updateButtons(self) -> None:
         entry = self._selected
         state = self.states.get(entry.name) if entry is not None else None
-        isDownloading = self._isBusy and self._work.action == "download"  # type: ignore[union-attr] - as above
+        isDownloading = self._isBusy and self._work is not None and self._work.action == "download"
         self._ui.downloadModelButton.text = _("Cancel") if isDownloading else _("Download")
         self._ui.downloadModelButton.enabled = isDownloading or (entry is not None and not self._isBusy)
         self._ui.importModelButton.enabled = self._ui.removeAllModelsButton.enabled = not self._isBusy

@@ -17,8 +17,8 @@ from BrainTumorSegLib.scene.review import (
     AxialSlices,
     doubtsOf,
     nextIndex,
-    showPosition,
     shownIndex,
+    showPosition,
     showSlice,
     slicesToReview,
 )
@@ -35,6 +35,7 @@ class ResultPanel:
         self._ui, self._undo = ui, undo
         self._segmentationId = ""
         self._flairId = ""
+        self._isCurrent = True
         ui.editButton.connect("clicked(bool)", self.onEdit)
         ui.show3DButton.connect("toggled(bool)", self.onShow3D)
         ui.previousSliceButton.connect("clicked(bool)", self.onPreviousSlice)
@@ -48,6 +49,12 @@ class ResultPanel:
         """Show the result in these nodes; either may be None."""
         self._segmentationId = segmentationNode.GetID() if segmentationNode else ""
         self._flairId = flairNode.GetID() if flairNode else ""
+        self._refresh()
+
+    def _refresh(self) -> None:
+        # Asked once: it looks at every voxel.
+        node = self._segmentation
+        self._isCurrent = node is None or partOf(node, LESIONS) is None or isMeasured(node)
         self._fillTable()
         self._updateButtons()
 
@@ -80,7 +87,7 @@ class ResultPanel:
     def _resultText(self, lesions: int) -> str:
         if self._segmentation is None or partOf(self._segmentation, LESIONS) is None:
             return _("No result yet.")
-        if not isMeasured(self._segmentation):
+        if not self._isCurrent:
             return _("You have corrected this segmentation. These are the numbers before that: click 'Measure again'.")
         if lesions == 0:
             return _("No tumour found. The segmentation is empty; look at the uncertain slices.")
@@ -92,7 +99,7 @@ class ResultPanel:
         self._ui.editButton.enabled = node is not None and self._flair is not None
         self._ui.show3DButton.enabled = node is not None and node.GetSegmentation().GetNumberOfSegments() > 0
         hasResult = node is not None and partOf(node, LESIONS) is not None
-        self._ui.measureButton.enabled = hasResult and not isMeasured(node)
+        self._ui.measureButton.enabled = hasResult and not self._isCurrent
         self._ui.exportButton.enabled = hasResult
         self._ui.undoButton.enabled = node is not None and self._undo.isAvailable(node)
         self._ui.previousSliceButton.enabled = self._ui.nextSliceButton.enabled = bool(review)
@@ -157,8 +164,7 @@ class ResultPanel:
         except BrainTumorSegError as error:
             self._ui.statusLabel.text = str(error)
             return
-        self._fillTable()
-        self._updateButtons()
+        self._refresh()
         self._ui.statusLabel.text = _("Measured again: {volume:.1f} mL.").format(volume=volume_ml)
 
     def onUndo(self) -> None:
@@ -167,8 +173,7 @@ class ResultPanel:
             removePart(self._segmentation, LESIONS)
             removePart(self._segmentation, SLICE_SCORES)
             self._ui.statusLabel.text = _("The segmentation is as before the last result.")
-            self._fillTable()
-            self._updateButtons()
+            self._refresh()
 
     def onExport(self) -> None:
         """Ask for a folder and write the result into it."""
@@ -208,5 +213,6 @@ def _lesionRows(segmentationNode: Any) -> list[tuple[list[str], tuple[float, flo
 
 def _isShown3D(segmentationNode: Any) -> bool:
     display = segmentationNode.GetDisplayNode() if segmentationNode else None
-    hasSurface = display is not None and segmentationNode.GetSegmentation().ContainsRepresentation("Closed surface")
-    return bool(hasSurface and display.GetVisibility() and display.GetVisibility3D())
+    if display is None or not segmentationNode.GetSegmentation().ContainsRepresentation("Closed surface"):
+        return False
+    return bool(display.GetVisibility() and display.GetVisibility3D())

@@ -1,0 +1,92 @@
+"""The small parts of a job, one by one."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.sequence_hints import Role
+from BrainTumorSegLib.jobs.childProcess import MODULE_FOLDER, childEnvironment, engineCommand, pythonExecutable
+from BrainTumorSegLib.jobs.studyFiles import findStudies
+from BrainTumorSegLib.jobs.timeLeft import TimeLeft
+
+
+def test_time_left_follows_the_pace() -> None:
+    clock = TimeLeft()
+    assert clock.update(0.2, 100.0) is None
+    assert clock.update(0.22, 101.0) is None
+    assert clock.update(0.6, 104.0) == pytest.approx(4.0)
+
+
+def test_the_child_finds_this_package_and_the_parent_is_unchanged() -> None:
+    before = dict(os.environ)
+    environment = childEnvironment({"PYTHONPATH": "/other"}, "https://files.hospital.org")
+    assert environment["PYTHONPATH"].split(os.pathsep) == [str(MODULE_FOLDER), "/other"]
+    assert environment["BRAINTUMORSEG_MIRROR"] == "https://files.hospital.org"
+    assert dict(os.environ) == before
+
+
+def test_slicers_own_python_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "PythonSlicer"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert engineCommand("worker") == [str(program), "-m", "BrainTumorSegLib", "worker"]
+
+
+def test_the_application_itself_is_never_taken_for_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "executable", "/opt/Slicer/bin/SlicerApp-real")
+    with pytest.raises(InputError, match=r"PythonSlicer.*was not found.*Install Slicer again"):
+        pythonExecutable()
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_subfolders_and_groups_of_files_are_studies(tmp_path: Path) -> None:
+    touch(tmp_path, "a/FLAIR.nii.gz", "a/T1.nii.gz", "a/T1_post.nii.gz", "a/notes.txt", "a/T2.nii.gz")
+    touch(tmp_path, "p2_flair.nrrd", "p2_t1ce.nrrd", "b/flair_dicom/1.dcm", ".hidden/flair.nii")
+    studies = {study.name: study for study in findStudies(tmp_path)}
+    assert sorted(studies) == ["a", "b", "p2"]
+    assert {role: path.name for role, path in studies["a"].files.items()} == {
+        Role.FLAIR: "FLAIR.nii.gz",
+        Role.T1: "T1.nii.gz",
+        Role.T1C: "T1_post.nii.gz",
+    }
+    assert set(studies["p2"].files) == {Role.FLAIR, Role.T1C}
+    assert studies["b"].files[Role.FLAIR].is_dir()
+
+
+def test_two_files_for_one_sequence_are_a_problem(tmp_path: Path) -> None:
+    touch(tmp_path, "a/flair.nii", "a/flair_2.nii")
+    assert findStudies(tmp_path)[0].problem == "Several files are called FLAIR. Leave one of each."
+
+
+def test_torch_stays_out_even_if_an_installer_imports_it(scene: object, tmp_path: Path) -> None:
+    from BrainTumorSegLib.jobs.dependencies import torchStaysOut
+
+    loaded = sys.modules.pop("torch", None)
+    try:
+        with torchStaysOut():
+            importlib.import_module("torch")
+        assert "torch" not in sys.modules
+    finally:
+        if loaded is not None:
+            sys.modules["torch"] = loaded
+
+
+def test_every_other_error_of_an_installer_passes(scene: object) -> None:
+    from BrainTumorSegLib.jobs.dependencies import torchStaysOut
+
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"), torchStaysOut():
+        importlib.import_module("no_such_package")

@@ -1,0 +1,148 @@
+"""What can be done with a result: look, correct, measure, undo, export; and what survives save and load."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import slicer
+
+from BrainTumorSegLib.scene.provenance import ownSegmentIds
+from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
+
+
+@pytest.fixture
+def result(panel: Any, click: Any, study: dict[str, Any], engine: Any, scene: Any) -> Any:
+    """The segmentation node after one click, with one axial slice view in the scene."""
+    view = slicer.vtkMRMLSliceNode()
+    view.SetLayoutName("Red")
+    scene.AddNode(view)
+    engine(stage_s=0)
+    panel.ui.guessButton.click()
+    click(panel)
+    return panel.ui.segmentationSelector.currentNode()
+
+
+def correct(result: Any, study: dict[str, Any]) -> None:
+    """Take half of the tumour away, as with the eraser."""
+    segmentId = ownSegmentIds(result)[0]
+    mask = maskOnVolume(result, segmentId, study["FLAIR"])
+    mask[:, :, : mask.shape[2] // 2] = False
+    writeMask(result, segmentId, mask, study["FLAIR"])
+
+
+def volume_ml(panel: Any) -> float:
+    table = panel.ui.measurementsTable
+    return float(table.item(table.rowCount - 1, 1).text())
+
+
+def test_edit_opens_the_segment_editor_on_result_and_flair(
+    shell: Any, panel: Any, result: Any, study: dict[str, Any]
+) -> None:
+    panel.ui.editButton.click()
+    assert shell.selectedModules == ["SegmentEditor"]
+    assert shell.segmentEditor.segmentationNode is result
+    assert shell.segmentEditor.sourceVolumeNode is study["FLAIR"]
+
+
+def test_3d_is_shown_and_hidden(panel: Any, result: Any) -> None:
+    assert panel.ui.show3DButton.checked
+    panel.ui.show3DButton.click()
+    assert not result.GetDisplayNode().GetVisibility3D()
+    panel.ui.show3DButton.click()
+    assert result.GetDisplayNode().GetVisibility3D()
+
+
+def test_a_clicked_lesion_is_brought_into_view(panel: Any, result: Any, scene: Any) -> None:
+    from phantomScene import BALL_CENTRE_RAS
+
+    panel.ui.measurementsTable.cellClicked.emit(0, 0)
+    view = scene.GetFirstNodeByClass("vtkMRMLSliceNode")
+    assert view.GetSliceToRAS().GetElement(2, 3) == pytest.approx(BALL_CENTRE_RAS[2], abs=2)
+
+
+def test_next_and_previous_go_through_the_doubtful_slices(panel: Any, result: Any, scene: Any) -> None:
+    view = scene.GetFirstNodeByClass("vtkMRMLSliceNode")
+    heights = []
+    for _ in range(3):
+        panel.ui.nextSliceButton.click()
+        heights.append(view.GetSliceToRAS().GetElement(2, 3))
+    assert heights == sorted(set(heights))
+    panel.ui.previousSliceButton.click()
+    assert view.GetSliceToRAS().GetElement(2, 3) == pytest.approx(heights[1])
+    assert panel.ui.reviewLabel.text.startswith("2 of ") or " of " in panel.ui.reviewLabel.text
+
+
+def test_after_a_correction_the_numbers_say_so_until_measured_again(
+    panel: Any, result: Any, study: dict[str, Any]
+) -> None:
+    before = volume_ml(panel)
+    assert not panel.ui.measureButton.enabled
+    correct(result, study)
+    panel.controller.update()
+    assert "numbers before that" in panel.ui.resultLabel.text
+    panel.ui.measureButton.click()
+    assert volume_ml(panel) == pytest.approx(before / 2, rel=0.1)
+    assert "before" not in panel.ui.resultLabel.text
+    assert not panel.ui.measureButton.enabled
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["keep", "replace"])
+def test_a_corrected_segmentation_is_only_replaced_if_the_user_says_so(
+    shell: Any, panel: Any, click: Any, result: Any, study: dict[str, Any], keep: bool
+) -> None:
+    correct(result, study)
+    shell.dialogs.answer = keep
+    click(panel)
+    assert any("corrected by hand" in text for text in shell.dialogs.shown)
+    isNew = panel.ui.segmentationSelector.currentNode() is not result
+    assert isNew == keep
+
+
+def test_undo_brings_the_replaced_segmentation_back(
+    shell: Any, panel: Any, click: Any, result: Any, study: dict[str, Any]
+) -> None:
+    correct(result, study)
+    corrected = maskOnVolume(result, ownSegmentIds(result)[0], study["FLAIR"])
+    shell.dialogs.answer = False
+    click(panel)
+    panel.ui.undoButton.click()
+    assert np.array_equal(maskOnVolume(result, ownSegmentIds(result)[0], study["FLAIR"]), corrected)
+
+
+def test_export_writes_segmentation_tables_and_provenance(shell: Any, panel: Any, result: Any, tmp_path: Path) -> None:
+    shell.choosePath(tmp_path)
+    panel.ui.exportButton.click()
+    names = {path.name for path in tmp_path.iterdir()}
+    stem = "FLAIR_segmentation"
+    assert names == {f"{stem}.seg.nrrd", f"{stem}_lesions.csv", f"{stem}_slices.csv", f"{stem}.json"}
+    with (tmp_path / f"{stem}_lesions.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert float(rows[0]["volume_ml"]) == pytest.approx(volume_ml(panel), abs=0.01)
+    provenance = json.loads((tmp_path / f"{stem}.json").read_text())
+    assert provenance["corrected_since"] is False
+    assert "threshold" in provenance["segments"][0]["BrainTumorSeg.Model"]
+
+
+def test_export_to_a_folder_that_is_not_there_is_said(shell: Any, panel: Any, result: Any, tmp_path: Path) -> None:
+    shell.choosePath(tmp_path / "missing")
+    panel.ui.exportButton.click()
+    assert "does not exist" in shell.dialogs.shown[-1]
+
+
+def test_without_a_result_nothing_can_be_done_with_it(panel: Any) -> None:
+    buttons = ("edit", "show3D", "previousSlice", "nextSlice", "measure", "undo", "export")
+    assert not any(getattr(panel.ui, f"{name}Button").enabled for name in buttons)
+    assert panel.ui.resultLabel.text == "No result yet."
+
+
+def test_an_empty_result_is_said_as_a_result(shell: Any, panel: Any, result: Any, study: dict[str, Any]) -> None:
+    from BrainTumorSegLib.scene.resultTables import showLesions
+
+    showLesions({"lesions": []}, result, "")
+    panel.controller.update()
+    assert panel.ui.resultLabel.text.startswith("No tumour found.")

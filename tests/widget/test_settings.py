@@ -1,0 +1,77 @@
+"""The choices of the panel: kept in the scene, and what the engine is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import slicer
+
+from BrainTumorSegLib.jobs.settings import JobSettings
+
+
+@pytest.fixture
+def settings(panel: Any) -> Any:
+    """What the panel's present state asks the engine for."""
+    from BrainTumorSegLib.widget.parameters import jobSettings
+
+    return lambda: jobSettings(panel.controller.parameters)
+
+
+def test_untouched_settings_are_the_models_own(settings: Any) -> None:
+    assert settings() == JobSettings()
+
+
+def test_every_choice_reaches_the_engine(panel: Any, settings: Any) -> None:
+    panel.ui.recommendedCheckBox.click()
+    panel.ui.thresholdSlider.value = 0.35
+    panel.ui.minimumVolumeSpinBox.setValue(0.5)
+    panel.ui.gateCheckBox.click()
+    panel.ui.ttaCheckBox.click()
+    panel.ui.registerCheckBox.click()
+    panel.ui.keepProbabilityCheckBox.click()
+    panel.ui.deviceComboBox.setCurrentIndex(1)
+    expected = JobSettings(
+        device="cpu", gate=0.0, threshold=0.35, minVolume_ml=0.5, tta=True, register=True, keepProbability=True
+    )
+    assert settings() == expected
+
+
+def test_threshold_and_volume_can_only_be_set_without_the_recommendation(panel: Any) -> None:
+    assert not panel.ui.thresholdSlider.enabled
+    panel.ui.recommendedCheckBox.click()
+    assert panel.ui.thresholdSlider.enabled
+    assert panel.ui.minimumVolumeSpinBox.enabled
+
+
+def test_choices_survive_that_the_module_is_left_and_opened_again(panel: Any, study: dict[str, Any]) -> None:
+    panel.ui.guessButton.click()
+    panel.ui.ttaCheckBox.click()
+    panel.exit()
+    panel.enter()
+    assert panel.ui.ttaCheckBox.checked
+    assert panel.ui.flairSelector.currentNode() is study["FLAIR"]
+
+
+def test_a_choice_made_by_a_script_shows_in_the_panel(panel: Any) -> None:
+    panel.logic.getParameterNode().keepProbability = True
+    assert panel.ui.keepProbabilityCheckBox.checked
+
+
+def test_the_probability_volume_is_added_when_wanted(panel: Any, click: Any, study: dict[str, Any], scene: Any) -> None:
+    panel.ui.guessButton.click()
+    panel.ui.keepProbabilityCheckBox.click()
+    click(panel)
+    names = [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
+    assert any("probability" in name for name in names)
+
+
+def test_opening_the_module_changes_no_view(shell: Any, module: Any, scene: Any) -> None:
+    composite = slicer.vtkMRMLSliceCompositeNode()
+    composite.SetLayoutName("Red")
+    scene.AddNode(composite)
+    changes = []
+    composite.AddObserver("ModifiedEvent", lambda *_: changes.append(1))
+    opened = shell.open(module.BrainTumorSegWidget)
+    opened.cleanup()
+    assert changes == []

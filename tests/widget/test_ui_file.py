@@ -1,0 +1,88 @@
+"""The .ui itself: what Slicer's own loader and the parameter node will find in it."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+UI = Path(__file__).parents[2] / "BrainTumorSeg" / "Resources" / "UI" / "BrainTumorSeg.ui"
+
+# The design's names, and the class that Slicer's parameter-node connectors ask for, exactly.
+DESIGN = {
+    "flairSelector": "qMRMLNodeComboBox",
+    "t1Selector": "qMRMLNodeComboBox",
+    "t1cSelector": "qMRMLNodeComboBox",
+    "segmentationSelector": "qMRMLNodeComboBox",
+    "segmentButton": "QPushButton",
+    "progressBar": "QProgressBar",
+    "statusLabel": "QLabel",
+    "deviceComboBox": "QComboBox",
+    "modelComboBox": "QComboBox",
+    "gateCheckBox": "QCheckBox",
+    "thresholdSlider": "ctkSliderWidget",
+    "editButton": "QPushButton",
+    "show3DButton": "QPushButton",
+    "previousSliceButton": "QPushButton",
+    "nextSliceButton": "QPushButton",
+    "measurementsTable": "QTableWidget",
+    "exportButton": "QPushButton",
+}
+
+
+@pytest.fixture(scope="module")
+def root() -> ElementTree.Element:
+    return ElementTree.parse(UI).getroot()
+
+
+def widgets(root: ElementTree.Element) -> dict[str, ElementTree.Element]:
+    return {each.get("name", ""): each for each in root.iter("widget")}
+
+
+def property_of(widget: ElementTree.Element, name: str) -> str | None:
+    found = widget.find(f"property[@name='{name}']/*")
+    return None if found is None else found.text
+
+
+@pytest.mark.parametrize("name", DESIGN)
+def test_the_designs_widgets_are_there(root: ElementTree.Element, name: str) -> None:
+    assert widgets(root)[name].get("class") == DESIGN[name]
+
+
+def test_names_are_unique(root: ElementTree.Element) -> None:
+    names = [each.get("name") for each in root.iter("widget")]
+    assert len(names) == len(set(names))
+
+
+def test_every_node_selector_gets_the_scene(root: ElementTree.Element) -> None:
+    selectors = {name for name, each in widgets(root).items() if each.get("class") == "qMRMLNodeComboBox"}
+    connections = root.findall("connections/connection")
+    assert {each.findtext("receiver") for each in connections} == selectors
+    for each in connections:
+        assert each.findtext("sender") == root.findtext("class")
+        assert each.findtext("signal") == "mrmlSceneChanged(vtkMRMLScene*)"
+        assert each.findtext("slot") == "setMRMLScene(vtkMRMLScene*)"
+
+
+def test_every_custom_class_is_declared(root: ElementTree.Element) -> None:
+    used = {each.get("class", "") for each in root.iter("widget")}
+    declared = {each.findtext("class") for each in root.iter("customwidget")}
+    assert {name for name in used if not name.startswith("Q")} == declared
+
+
+def test_every_parameter_has_one_widget(root: ElementTree.Element, module: object) -> None:
+    from BrainTumorSegLib.widget.parameters import BrainTumorSegParameterNode
+
+    bound = [property_of(each, "SlicerParameterName") for each in widgets(root).values()]
+    bound = [name for name in bound if name]
+    assert len(bound) == len(set(bound))
+    # The model's choices come from the index, so modelChoice.py binds it.
+    parameters = {name for name, what in vars(BrainTumorSegParameterNode).items() if isinstance(what, property)}
+    assert parameters - set(bound) == {"model"}
+
+
+def test_every_button_and_field_explains_itself(root: ElementTree.Element) -> None:
+    kinds = ("QPushButton", "QCheckBox", "QComboBox", "qMRMLNodeComboBox", "ctkSliderWidget", "QDoubleSpinBox")
+    silent = [name for name, each in widgets(root).items() if each.get("class") in kinds]
+    assert [name for name in silent if not property_of(widgets(root)[name], "toolTip")] == []
