@@ -418,8 +418,10 @@ def parameterNodeWrapper(description: type) -> type:
     return type(description.__name__, (), members)
 
 
-def _isExpected(text: str) -> bool:
-    return "mrmlSceneChanged" in text or "QObject::connect:  (" in text or "propagateSizeHints" in text
+def _onQtMessage(_kind: Any, _context: Any, text: str) -> None:
+    isExpected = "mrmlSceneChanged" in text or "QObject::connect:  (" in text or "propagateSizeHints" in text
+    if not isExpected:
+        sys.stderr.write(f"{text}\n")
 
 
 class _SegmentEditor:
@@ -450,7 +452,8 @@ class Shell:
     def __init__(self, modulePath: Path, temporaryPath: str) -> None:
         self.dialogs, self.segmentEditor, self.selectedModules = _Dialogs(), _SegmentEditor(), list[str]()
         self._modulePath = modulePath
-        self._parents: list[Any] = []
+        # Widgets that Python's garbage collector takes apart, in its own order, end the process. So none is given up.
+        self._opened: list[Any] = []
         sys.modules["qt"] = _makeQt()
         _module("ctk", ctkCollapsibleButton=_style(_CollapsibleButton), ctkSliderWidget=_style(_SliderWidget))
         slicer.qMRMLNodeComboBox, slicer.qMRMLWidget = _style(_NodeComboBox), _style(_MRMLWidget)
@@ -462,13 +465,10 @@ class Shell:
         )
         slicer.i18n = _module("slicer.i18n", tr=lambda text: text, translate=lambda _context, text: text)
         # The .ui's connections to mrmlSceneChanged are made by _MRMLWidget; a test of the .ui itself checks them.
-        QtCore.qInstallMessageHandler(
-            lambda _kind, _context, text: None if _isExpected(text) else sys.stderr.write(text)
-        )
+        QtCore.qInstallMessageHandler(_onQtMessage)
 
     def begin(self) -> None:
         """Forget the test before; ``slicer.mrmlScene`` and ``slicer.modules`` are new."""
-        self._parents.clear()
         vars(slicer.modules)["braintumorseg"] = types.SimpleNamespace(path=str(self._modulePath))
         self.dialogs.__init__()  # type: ignore[misc]
         self.segmentEditor.__init__()  # type: ignore[misc]
@@ -497,11 +497,11 @@ class Shell:
         """Make the module's widget as the application does when the user first opens the module."""
         qt = sys.modules["qt"]
         self.parent = qt.QWidget()
-        self._parents.append(self.parent)
         self.parent.setLayout(QtWidgets.QVBoxLayout())
         self.parent.isEntered = True
         widget = widgetClass(self.parent)
         widget.setup()
+        self._opened.append((self.parent, widget, widget.ui))
         self.parent.resize(460, 1100)
         self.parent.show()
         widget.enter()

@@ -198,7 +198,7 @@ def test_a_reload_ends_the_old_job_and_the_new_panel_works(
 
 
 def test_quitting_the_application_ends_the_process(shell: Any, panel: Any, study: dict[str, Any], engine: Any) -> None:
-    engine(stage_s=5)
+    engine(stage_s=1)
     begin(shell, panel)
     pid = panel.logic.session.process.pid
     shell.app.aboutToQuit.emit()
