@@ -287,8 +287,9 @@ class BrainTumorSegTest(ScriptedLoadableModuleTest):
 
     def test_panelFindsTheStudyAndSaysWhatIsMissing(self):
         """FLAIR, T1 and contrast T1 are chosen by name, and the button is ready."""
-        slicer.util.selectModule("BrainTumorSeg")
+        # Without selecting the module, for tests may run without a main window.
         widget = slicer.util.getModuleWidget("BrainTumorSeg")
+        widget.initializeParameterNode()
         self.assertFalse(widget.ui.segmentButton.enabled)
         self.assertIn("FLAIR", widget.ui.segmentButton.toolTip)
         for name in ("FLAIR", "T1", "T1 post contrast"):

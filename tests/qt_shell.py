@@ -18,6 +18,7 @@ import sys
 import time
 import types
 import typing
+import unittest
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -304,7 +305,7 @@ class _Module:
             node.SetAttribute("ModuleName", self.moduleName)
             return node
 
-    class ScriptedLoadableModuleTest:
+    class ScriptedLoadableModuleTest(unittest.TestCase):
         pass
 
 

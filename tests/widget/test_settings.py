@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -75,3 +76,17 @@ def test_opening_the_module_changes_no_view(shell: Any, module: Any, scene: Any)
     opened = shell.open(module.BrainTumorSegWidget)
     opened.cleanup()
     assert changes == []
+
+
+def test_the_self_test_that_slicer_runs_passes_here_too(
+    panel: Any, module: Any, scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add(voxels: Any, name: str) -> None:
+        node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+        slicer.util.updateVolumeFromArray(node, voxels)
+
+    monkeypatch.setattr(slicer.util, "getModuleWidget", lambda _name: panel)
+    monkeypatch.setattr(slicer.util, "addVolumeFromArray", add)  # Slicer's needs its colour logic
+    # Another test of this session may have imported it.
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    module.BrainTumorSegTest().runTest()
