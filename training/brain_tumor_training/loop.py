@@ -1,25 +1,29 @@
-"""The training loop: phases of growing sampling, AdamW with warm-up and cosine, EMA, bf16, checkpoint and resume."""
+"""The training loop: phases of growing sampling, EMA, validation, early stopping, checkpoint and resume."""
 
 from __future__ import annotations
 
-import csv
-import json
 import logging
 import math
-import os
 import time
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 
-from brain_tumor_training.cache import load_cache
-from brain_tumor_training.data import SliceStream
+from brain_tumor_training.data import SlicePool, SliceStream
+from brain_tumor_training.distributed import BatchShare, Processes
+from brain_tumor_training.initialisation import set_training_mode
 from brain_tumor_training.losses import loss_named
+from brain_tumor_training.optimisation import EarlyStop, Plateau, build_optimiser, keras_epsilon, learning_rate
+from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.settings import Phase, TrainingSettings
+from brain_tumor_training.validation import forward, validate
+from BrainTumorSegLib.engine.device import Compute
 
 logger = logging.getLogger(__name__)
 
@@ -27,116 +31,195 @@ CHECKPOINT_EVERY = 100
 LOG_EVERY = 20
 
 
-def learning_rate(phase: Phase, step: int) -> float:
-    """Linear warm-up, then a cosine from the phase's learning rate to a hundredth of it."""
-    warm = min(1.0, (step + 1) / max(1, phase.warmup_steps))
-    progress = step / max(1, phase.steps)
-    return phase.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+@dataclass(frozen=True)
+class Pools:
+    """The slices of one sampling: those to learn from, and those that steer (None without validation)."""
+
+    training: SlicePool
+    validation: SlicePool | None
+
+
+LoadPools = Callable[[int], Pools]
+"""The slices sampled at the given number of pixels."""
+Progress = Callable[[int, int, float], None]
+"""Called after each step with (steps done, steps in all, loss)."""
 
 
 class Trainer:
-    """Trains one network on named patients of a cache and leaves everything about it in a run folder.
+    """Trains one network and leaves everything about it in a run folder.
 
-    The folder gets settings.json, log.csv (phase, step, loss, learning rate, slices per second), checkpoint.pt, from
-    which an interrupted run goes on at the same sample, and at the end weights.pt: the EMA weights.
+    The folder gets log.csv and validation.csv, checkpoint.pt, from which an interrupted run goes on with the very
+    numbers it would have had, and at the end weights.pt: the EMA weights, or the best ones where a recipe stops early.
     """
 
-    def __init__(self, network: nn.Module, settings: TrainingSettings, device: torch.device, run_folder: Path) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        settings: TrainingSettings,
+        compute: Compute,
+        run: Path,
+        processes: Processes = Processes(),  # noqa: B008 - frozen
+    ) -> None:
         self._settings = settings
-        self._device = device
-        self._folder = run_folder
-        self._network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._compute = compute
+        self._run = RunFolder(run)
+        self._processes = processes
+        self._network = network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._parallel = processes.wrap(self._network)
         self._ema = AveragedModel(
             self._network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay), use_buffers=True
         )
-        self._optimiser = torch.optim.AdamW(
-            self._network.parameters(), lr=settings.phases[0].learning_rate, weight_decay=settings.weight_decay
+        self._optimiser = build_optimiser(
+            settings.optimiser, self._network.parameters(), settings.phases[0].learning_rate
         )
+        self._epsilon = float(self._optimiser.param_groups[0]["eps"])
         self._loss = loss_named(settings.loss)
-        self._phase, self._step = 0, 0
+        self._phase, self._step, self._steps_in_all = 0, 0, 0
+        look = settings.validation
+        self._plateau = Plateau(look.plateau_factor, look.plateau_patience) if look else Plateau(1.0, 0)
+        self._stop = EarlyStop(look.patience if look else None)
 
-    def fit(self, cache: Path, names: list[str], workers: int) -> Path:
-        """Runs every phase that is left and returns the path of the finished weights."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / "settings.json").write_text(json.dumps(asdict(self._settings) | {"patients": names}, indent=1))
+    def fit(
+        self,
+        load: LoadPools,
+        workers: int = 0,
+        on_progress: Progress = lambda _done, _all, _loss: None,
+        stop_after: int | None = None,
+    ) -> Path | None:
+        """Runs what is left and returns the path of the finished weights.
+
+        stop_after: a number of steps of this call after which it ends with a checkpoint, as if interrupted; then None.
+        """
+        self._run.path.mkdir(parents=True, exist_ok=True)
         self._resume()
-        while self._phase < len(self._settings.phases):
-            self._run_phase(self._settings.phases[self._phase], cache, names, workers)
+        budget = math.inf if stop_after is None else stop_after
+        while self._phase < len(self._settings.phases) and not self._stop.is_due:
+            budget = self._run_phase(self._settings.phases[self._phase], load, workers, on_progress, budget)
+            if budget <= 0:
+                self._save_checkpoint()
+                return None
             self._phase, self._step = self._phase + 1, 0
             self._save_checkpoint()
-        weights = self._folder / "weights.pt"
-        torch.save(self._ema.module.state_dict(), weights)
-        return weights
+        if self._processes.is_first:
+            self._run.finish(self._final_weights())
+        self._processes.wait()
+        return self._run.weights
 
-    def _run_phase(self, phase: Phase, cache: Path, names: list[str], workers: int) -> None:
-        settings = self._settings
-        stream = SliceStream(
-            load_cache(cache, names, phase.size_px),
-            settings.channels,
-            phase.size_px,
-            phase.steps * settings.batch_size,
-            settings.sampling,
-            settings.augmentation,
-            settings.seed + self._phase,
-        )
-        rest = Subset(stream, range(self._step * settings.batch_size, len(stream)))
-        loader = DataLoader(rest, settings.batch_size, num_workers=workers, prefetch_factor=6 if workers else None)
-        self._network.train()
+    def _run_phase(self, phase: Phase, load: LoadPools, workers: int, on_progress: Progress, budget: float) -> float:
+        """Steps through one phase; returns what is left of the budget, 0 or less if it did not last."""
+        pools = load(phase.size_px)
+        per_epoch = math.ceil(len(pools.training) / self._settings.batch_size)
+        steps = phase.steps if phase.steps is not None else (phase.epochs or 0) * per_epoch
+        look_every = self._look_every(per_epoch)
+        set_training_mode(self._network)
         started, losses = time.monotonic(), []
-        for image, mask in loader:
-            losses.append(self._train_step(image, mask, learning_rate(phase, self._step)))
+        for image, mask in self._batches(pools.training, phase.size_px, steps, workers):
+            losses.append(self._train_step(image, mask, self._rate(phase, steps)))
             self._step += 1
-            if self._step % LOG_EVERY == 0:
-                rate = LOG_EVERY * settings.batch_size / (time.monotonic() - started)
-                self._log(sum(losses) / len(losses), learning_rate(phase, self._step), rate)
+            self._steps_in_all += 1
+            budget -= 1
+            on_progress(self._step, steps, losses[-1])
+            if self._step % LOG_EVERY == 0 or self._step == steps:
+                rate = len(losses) * self._settings.batch_size / max(time.monotonic() - started, 1e-9)
+                self._log(sum(losses) / len(losses), self._rate(phase, steps), rate)
                 started, losses = time.monotonic(), []
+            if pools.validation is not None and (self._step % look_every == 0 or self._step == steps):
+                self._look(pools.validation)
+                if self._stop.is_due:
+                    return budget
             if self._step % CHECKPOINT_EVERY == 0:
                 self._save_checkpoint()
+            if budget <= 0 and self._step < steps:
+                return budget
+        return max(budget, 1)
+
+    def _look_every(self, per_epoch: int) -> int:
+        look = self._settings.validation
+        return look.every_steps if look is not None and look.every_steps is not None else per_epoch
+
+    def _batches(
+        self, pool: SlicePool, size_px: int, steps: int, workers: int
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        settings = self._settings
+        stream = SliceStream(pool, settings, size_px, steps * settings.batch_size, settings.seed + self._phase)
+        share = BatchShare(steps, settings.batch_size, self._step, self._processes)
+        yield from DataLoader(stream, batch_sampler=share, num_workers=workers, prefetch_factor=6 if workers else None)
+
+    def _rate(self, phase: Phase, steps: int) -> float:
+        if phase.schedule == "plateau":
+            return phase.learning_rate * self._plateau.scale
+        return learning_rate(phase, self._step, steps)
 
     def _train_step(self, image: torch.Tensor, mask: torch.Tensor, rate: float) -> float:
+        # What is random in the network (dropout) hangs on the step alone, so that a resumed run repeats it.
+        torch.manual_seed(self._settings.seed + 7919 * self._steps_in_all + self._processes.rank)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        image = image.to(self._device, memory_format=torch.channels_last)
-        with torch.autocast(self._device.type, torch.bfloat16):
-            logits = self._network(image)
-        loss = self._loss(logits.float(), mask.to(self._device))
+            if self._settings.optimiser.keras_epsilon:
+                group["eps"] = keras_epsilon(self._epsilon, group["betas"][1], self._steps_in_all + 1)
+        loss = self._loss(forward(self._parallel, image, self._compute), mask.to(self._compute.device))
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self._network.parameters(), self._settings.gradient_norm)
+        if self._settings.gradient_norm is not None:
+            nn.utils.clip_grad_norm_(self._network.parameters(), self._settings.gradient_norm)
         self._optimiser.step()
         self._ema.update_parameters(self._network)
         return float(loss.detach())
 
+    def _look(self, pool: SlicePool) -> None:
+        """Validate; all processes do, so that all come to the same decisions."""
+        look = self._settings.validation
+        if look is None:
+            return
+        found = validate(self._ema.module, pool, self._settings, self._loss, self._compute)
+        value = found.loss if look.monitor == "loss" else -found.score
+        self._plateau.look(value)
+        is_best = self._stop.look(value)
+        if self._processes.is_first:
+            self._run.log_validation(self._phase, self._step, found.loss, found.score)
+            if is_best:
+                self._run.save_best(self._ema.module.state_dict())
+        logger.info(
+            "phase %d step %d validation loss %.4f score %.4f", self._phase, self._step, found.loss, found.score
+        )
+
     def _log(self, loss: float, rate: float, slices_per_s: float) -> None:
-        path = self._folder / "log.csv"
-        fresh = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if fresh:
-                writer.writerow(["phase", "step", "loss", "learning_rate", "slices_per_s"])
-            writer.writerow([self._phase, self._step, f"{loss:.5f}", f"{rate:.3g}", f"{slices_per_s:.1f}"])
+        if self._processes.is_first:
+            self._run.log(self._phase, self._step, loss, rate, slices_per_s)
         logger.info("phase %d step %d loss %.4f %.1f slices/s", self._phase, self._step, loss, slices_per_s)
 
+    def _final_weights(self) -> dict[str, torch.Tensor]:
+        """The best weights where the recipe keeps them, or else the average."""
+        if self._settings.validation is not None and self._settings.validation.patience is not None:
+            return self._run.load_best()
+        return self._ema.module.state_dict()
+
     def _save_checkpoint(self) -> None:
-        temporary = self._folder / "checkpoint.pt.part"
-        torch.save(
+        if not self._processes.is_first:
+            return
+        self._run.save_checkpoint(
             {
                 "phase": self._phase,
                 "step": self._step,
+                "steps_in_all": self._steps_in_all,
                 "network": self._network.state_dict(),
                 "ema": self._ema.state_dict(),
                 "optimiser": self._optimiser.state_dict(),
-            },
-            temporary,
+                "plateau": self._plateau.state(),
+                "early_stop": self._stop.state(),
+            }
         )
-        os.replace(temporary, self._folder / "checkpoint.pt")
 
     def _resume(self) -> None:
-        path = self._folder / "checkpoint.pt"
-        if not path.exists():
+        state: dict[str, Any] | None = self._run.load_checkpoint(self._compute.device)
+        if state is None:
             return
-        state = torch.load(path, map_location=self._device, weights_only=True)
         self._phase, self._step = state["phase"], state["step"]
+        self._steps_in_all = state.get("steps_in_all", self._step)
         self._network.load_state_dict(state["network"])
         self._ema.load_state_dict(state["ema"])
         self._optimiser.load_state_dict(state["optimiser"])
+        if "plateau" in state:
+            self._plateau.restore(state["plateau"])
+            self._stop.restore(state["early_stop"])
+        self._run.forget_after(self._phase, self._step)

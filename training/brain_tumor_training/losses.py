@@ -58,7 +58,16 @@ def slice_cross_entropy(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tenso
 
 LOSSES: dict[str, Loss] = {
     loss.__name__: loss
-    for loss in (jaccard, jaccard_bce, tversky, focal_tversky, focal_tversky_bce, dice_bce, slice_cross_entropy)
+    for loss in (
+        binary_cross_entropy,
+        jaccard,
+        jaccard_bce,
+        tversky,
+        focal_tversky,
+        focal_tversky_bce,
+        dice_bce,
+        slice_cross_entropy,
+    )
 }
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from BrainTumorSegLib.engine.errors import InputError
 
 
 @dataclass(frozen=True)
 class SamplingSettings:
     """How slices are drawn.
 
-    tumour_share: part of the samples whose slice holds tumour. brain_share: part drawn from the brain-masked variant.
-    sequence_drop: probability, for T1 and T1c each, of being replaced with FLAIR, as missing sequences are.
-    neighbour_drop: probability of both neighbouring slices being replaced with the slice itself.
+    tumour_share: part of the samples whose slice holds tumour; None shows every slice once an epoch, shuffled, as the
+    published systems do. brain_share: part drawn from the brain-masked variant. sequence_drop: probability, for T1 and
+    T1c each, of being replaced with FLAIR, as missing sequences are. neighbour_drop: probability of both neighbouring
+    slices being replaced with the slice itself.
     """
 
-    tumour_share: float = 0.6
+    tumour_share: float | None = 0.6
     brain_share: float = 0.3
     sequence_drop: float = 0.25
     neighbour_drop: float = 0.15
@@ -39,30 +43,98 @@ class AugmentationSettings:
 
 
 @dataclass(frozen=True)
+class OptimiserSettings:
+    """arguments: PyTorch's own (lr is the phase's). keras_epsilon: apply Adam's epsilon where Keras does.
+
+    Keras adds epsilon before it corrects the second moment's bias, PyTorch after: an epsilon of 0.1 in Keras is
+    0.1 / sqrt(1 - beta2^t) in PyTorch, 3.2 at the first step and 0.1 after some 3000: a hidden warm-up.
+    """
+
+    name: Literal["adamw", "adam", "nadam"] = "adamw"
+    arguments: Mapping[str, Any] = field(default_factory=lambda: {"weight_decay": 1e-2})
+    keras_epsilon: bool = False
+
+
+@dataclass(frozen=True)
 class Phase:
-    """One stretch of training at one sampling: its steps, and the learning rate from which a cosine falls."""
+    """One stretch of training at one sampling (256 or 128 px), as steps or as epochs of the training slices.
+
+    schedule: "cosine" (linear warm-up, then down to a hundredth), "constant", or "plateau" (see ValidationSettings).
+    """
 
     size_px: int
-    steps: int
-    learning_rate: float
+    steps: int | None = None
+    learning_rate: float = 1e-3
     warmup_steps: int = 100
+    epochs: int | None = None
+    schedule: Literal["cosine", "constant", "plateau"] = "cosine"
+
+    def __post_init__(self) -> None:
+        """Raises InputError unless exactly one length is given."""
+        if (self.steps is None) == (self.epochs is None):
+            raise InputError("The length of a phase is not clear.", "Give either its steps or its epochs.")
+
+
+@dataclass(frozen=True)
+class ValidationSettings:
+    """Looking at slices that training does not see, inside the training side of a split.
+
+    share: of the patients (protocol "patients") or of the slices (protocol "random_slices_leaky").
+    every_steps: None is once an epoch. monitor: "loss" or "score" (mean volumetric Dice, or the slices' ROC AUC).
+    patience: validations without improvement until training stops; the best weights are kept. plateau_patience and
+    plateau_factor: of the learning rate's reduction in phases with the schedule "plateau".
+    """
+
+    share: float = 0.1
+    every_steps: int | None = None
+    monitor: Literal["loss", "score"] = "loss"
+    patience: int | None = None
+    plateau_patience: int = 5
+    plateau_factor: float = 0.1
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """Which slices a run may learn from.
+
+    protocol: "patients" (whole patients are held out, by a folds file or not at all) or "random_slices_leaky": slices
+    of the same patient on both sides, as the published systems did. Neighbouring slices are near-copies, so its
+    results say nothing about new patients. test_share: of the slices, for the leaky protocol alone.
+    """
+
+    protocol: Literal["patients", "random_slices_leaky"] = "patients"
+    test_share: float = 0.0
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """A whole run. network and arguments are the registry's; task says what the network is asked for."""
+    """A whole run. network and arguments are the registry's; task says what the network is asked for.
+
+    init: "scratch", "imagenet_lite0" or "imagenet_r50". trainable_layers: None trains all, a number the head and that
+    many last layers of the backbone (0: a frozen backbone). ema_decay 0 keeps the last weights instead of a mean.
+    augmentation: None for none. gradient_norm: None clips nothing. source: whom the recipe follows.
+    """
 
     task: Literal["segmentation", "classification"]
     network: str
-    arguments: dict[str, Any] = field(default_factory=dict)
-    channels: tuple[str, ...] = ("t1", "flair", "t1c", "flair_below", "flair_above")
-    init: str = "scratch"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    channels: Sequence[str] = ("t1", "flair", "t1c", "flair_below", "flair_above")
+    init: Literal["scratch", "imagenet_lite0", "imagenet_r50"] = "scratch"
+    trainable_layers: int | None = None
     loss: str = "dice_bce"
-    phases: tuple[Phase, ...] = (Phase(128, 4000, 2e-3), Phase(256, 1000, 1e-3))
+    phases: Sequence[Phase] = (Phase(128, 4000, 2e-3), Phase(256, 900, 1e-3))
     batch_size: int = 16
-    weight_decay: float = 1e-2
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     ema_decay: float = 0.998
-    gradient_norm: float = 1.0
+    gradient_norm: float | None = 1.0
     seed: int = 20260101
     sampling: SamplingSettings = SamplingSettings()
-    augmentation: AugmentationSettings = AugmentationSettings()
+    augmentation: AugmentationSettings | None = AugmentationSettings()
+    split: SplitSettings = SplitSettings()
+    validation: ValidationSettings | None = None
+    source: str = "this project"
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a stop or a plateau without validation."""
+        if self.validation is None and any(phase.schedule == "plateau" for phase in self.phases):
+            raise InputError("A plateau needs validation.", "Add the recipe's part 'validation', or use a cosine.")

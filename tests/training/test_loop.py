@@ -1,0 +1,117 @@
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import training_phantom
+from brain_tumor_training.loop import Pools, Trainer
+from brain_tumor_training.settings import OptimiserSettings, Phase, ValidationSettings
+from BrainTumorSegLib.engine.errors import InputError
+from training_phantom import CPU, SIZE_PX, load_pools, tiny_network, tiny_settings
+
+
+def _weights(path: Path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _trainer(run: Path, **changes: object) -> Trainer:
+    return Trainer(tiny_network(), tiny_settings(**changes), CPU, run)
+
+
+@pytest.mark.parametrize("stops", [[3], [7], [9, 1]], ids=["in a phase", "between phases", "twice"])
+def test_an_interrupted_run_ends_with_the_very_weights_of_an_uninterrupted_one(
+    tmp_path: Path, stops: list[int]
+) -> None:
+    changes = {"validation": ValidationSettings(every_steps=2, patience=50), "ema_decay": 0.7}
+    whole = _trainer(tmp_path / "whole", **changes).fit(load_pools)
+    for steps in stops:
+        assert _trainer(tmp_path / "parts", **changes).fit(load_pools, stop_after=steps) is None
+    parts = _trainer(tmp_path / "parts", **changes).fit(load_pools)
+    assert whole is not None
+    assert parts is not None
+    expected, found = _weights(whole), _weights(parts)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert _rows(tmp_path / "whole" / "validation.csv") == _rows(tmp_path / "parts" / "validation.csv")
+
+
+def test_training_lowers_the_loss_and_logs_it(tmp_path: Path) -> None:
+    _trainer(tmp_path, phases=(Phase(SIZE_PX, 80, 2e-2, 3),), augmentation=None).fit(load_pools)
+    losses = [float(row["loss"]) for row in _rows(tmp_path / "log.csv")]
+    assert len(losses) == 4
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
+    one = _weights(_trainer(tmp_path / "one").fit(load_pools))
+    other = _weights(_trainer(tmp_path / "other", seed=4).fit(load_pools))
+    assert not torch.equal(one["0.weight"], other["0.weight"])
+
+
+def test_early_stopping_keeps_the_best_weights_and_skips_what_is_left(tmp_path: Path) -> None:
+    """A rate so high that the loss only grows after the first look."""
+    trainer = _trainer(
+        tmp_path,
+        phases=(Phase(SIZE_PX, 40, 5.0, schedule="constant"), Phase(SIZE_PX, 40, 5.0)),
+        validation=ValidationSettings(every_steps=1, patience=3),
+        ema_decay=0.0,
+        optimiser=OptimiserSettings("adam", {}),
+    )
+    weights = trainer.fit(load_pools)
+    looks = [float(row["loss"]) for row in _rows(tmp_path / "validation.csv")]
+    assert len(looks) < 40
+    assert min(looks[-3:]) >= min(looks)
+    assert looks.index(min(looks)) == len(looks) - 4
+    best = _weights(tmp_path / "best.pt")
+    assert weights is not None
+    assert all(torch.equal(tensor, best[name]) for name, tensor in _weights(weights).items())
+
+
+def test_epochs_show_every_slice_once(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, phases=(Phase(SIZE_PX, epochs=2, learning_rate=1e-3),), batch_size=5)
+    trainer.fit(load_pools)
+    assert _rows(tmp_path / "log.csv")[-1]["step"] == "4"  # 2 patients of 5 slices, batches of 5, twice
+
+
+def test_two_processes_train_the_same_network_as_one(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "OMP_NUM_THREADS": "1",
+    }
+    script = training_phantom.__file__
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    subprocess.run([*torchrun, script, str(tmp_path / "two")], check=True, env=environment, capture_output=True)
+    subprocess.run([sys.executable, script, str(tmp_path / "one")], check=True, env=environment)
+    one, two = _weights(tmp_path / "one" / "weights.pt"), _weights(tmp_path / "two" / "weights.pt")
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=1e-5)
+    assert len(_rows(tmp_path / "two" / "log.csv")) == len(_rows(tmp_path / "one" / "log.csv"))
+
+
+def test_a_plateau_without_validation_is_refused() -> None:
+    with pytest.raises(InputError, match=r"plateau needs validation.*Add the recipe's part 'validation'"):
+        tiny_settings(phases=(Phase(SIZE_PX, 4, schedule="plateau"),))
+
+
+def test_a_phase_without_a_length_is_refused() -> None:
+    with pytest.raises(InputError, match=r"length of a phase.*steps or its epochs"):
+        Phase(SIZE_PX)
+
+
+def test_slices_without_tumour_alone_are_refused(tmp_path: Path) -> None:
+    def load(_size_px: int) -> Pools:
+        pools = load_pools(SIZE_PX)
+        pools.training.patients[0].mask[:] = False
+        pools.training.patients[1].mask[:] = False
+        return pools
+
+    with pytest.raises(InputError, match=r"0 training slices with tumour and 10 without"):
+        _trainer(tmp_path).fit(load)

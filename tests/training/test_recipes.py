@@ -1,0 +1,134 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from brain_tumor_training import initialisation
+from brain_tumor_training.augmentation import build_augmentation
+from brain_tumor_training.initialisation import initialised_network, keras_layers, set_training_mode
+from brain_tumor_training.losses import loss_named
+from brain_tumor_training.main import main
+from brain_tumor_training.optimisation import OPTIMISERS
+from brain_tumor_training.recipe import load_recipe, recipe_names
+from brain_tumor_training.settings import TrainingSettings
+from BrainTumorSegLib.engine.errors import InputError, ModelError
+from BrainTumorSegLib.engine.networks.classifiers import ResNet50Classifier
+from BrainTumorSegLib.engine.networks.registry import NETWORKS, build_network
+from BrainTumorSegLib.engine.preprocessing import CHANNELS
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_names_parts_that_exist_and_fit(name: str) -> None:
+    settings = load_recipe(name)
+    assert NETWORKS[settings.network].task == settings.task
+    assert settings.arguments["input_channels"] == len(settings.channels)
+    assert set(settings.channels) <= set(CHANNELS)
+    assert settings.optimiser.name in OPTIMISERS
+    assert (settings.loss == "slice_cross_entropy") == (settings.task == "classification")
+    loss_named(settings.loss)
+    if settings.augmentation is not None:
+        sample = {"image": torch.rand(3, 32, 32), "mask": torch.zeros(1, 32, 32)}
+        assert build_augmentation(settings.augmentation, 32)(sample)["image"].shape == (3, 32, 32)
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if not name.startswith("release")])
+def test_published_systems_split_slices_and_are_named_leaky(name: str) -> None:
+    settings = load_recipe(name)
+    assert settings.split.protocol == "random_slices_leaky"
+    assert settings.validation is not None
+    assert settings.source != "this project"
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name.startswith("release")])
+def test_release_recipes_never_split_a_patient(name: str) -> None:
+    assert load_recipe(name).split.protocol == "patients"
+
+
+def test_settings_can_be_changed_by_their_ids() -> None:
+    settings = load_recipe("release_segmentation", {"batch_size": 4, "phases::0::steps": 7, "split": None})
+    assert (settings.batch_size, settings.phases[0].steps) == (4, 7)
+
+
+def test_the_release_recipe_is_what_the_settings_default_to() -> None:
+    """The weights of the first release were trained by these defaults."""
+    defaults = TrainingSettings("segmentation", "ResUNetPlusPlus", {"input_channels": 5})
+    settings = load_recipe("release_segmentation")
+    assert tuple(settings.phases) == tuple(defaults.phases)
+    assert settings.optimiser == defaults.optimiser
+    assert settings.sampling == defaults.sampling
+    assert settings.augmentation == defaults.augmentation
+    assert (settings.loss, settings.ema_decay, settings.seed) == (defaults.loss, defaults.ema_decay, defaults.seed)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "message"),
+    [
+        ("nothing", {}, r"no recipe 'nothing'.*release_segmentation"),
+        ("release_segmentation", {"colour": "red"}, r"release_segmentation.yaml can't be used.*colour"),
+    ],
+    ids=["name", "setting"],
+)
+def test_wrong_recipes_are_refused(name: str, overrides: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_recipe(name, overrides)
+
+
+def test_missing_imagenet_weights_stop_the_recipe(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"ResNet-50 can't be had from .*none.pth.*--weights PATH"):
+        initialised_network(load_recipe("deng_resnet50"), tmp_path / "none.pth")
+
+
+def test_unreachable_imagenet_weights_stop_the_recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(initialisation, "RESNET50_URL", "http://127.0.0.1:9/resnet50-11ad3fa6.pth")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(ModelError, match=r"can't be had from http://127.0.0.1:9.*choose a recipe with init"):
+        initialised_network(load_recipe("varolia_resnet50"))
+
+
+def _torchvision_file(path: Path) -> dict[str, torch.Tensor]:
+    """Random weights under torchvision's names, its 1000 outputs included."""
+    torch.manual_seed(5)
+    state = dict(build_network("ResNet50Classifier", {}).backbone.state_dict())
+    torch.save(state | {"fc.weight": torch.zeros(1000, 2048), "fc.bias": torch.zeros(1000)}, path)
+    return state
+
+
+def test_a_local_resnet50_file_fills_the_frozen_backbone(tmp_path: Path) -> None:
+    state = _torchvision_file(tmp_path / "r50.pth")
+    network = initialised_network(load_recipe("deng_resnet50"), tmp_path / "r50.pth")
+    assert isinstance(network, ResNet50Classifier)
+    assert torch.equal(network.backbone.state_dict()["layer3.2.conv2.weight"], state["layer3.2.conv2.weight"])
+    assert not any(parameter.requires_grad for parameter in network.backbone.parameters())
+    assert all(parameter.requires_grad for parameter in network.head.parameters())
+    set_training_mode(network)
+    assert not network.backbone.bn1.training
+    assert network.head.training
+
+
+def test_the_last_thirty_layers_are_fine_tuned(tmp_path: Path) -> None:
+    """In Keras these are conv5_block1_1_relu to conv5_block3_out: all of the last stage but its first convolution."""
+    _torchvision_file(tmp_path / "r50.pth")
+    network = initialised_network(load_recipe("varolia_resnet50"), tmp_path / "r50.pth")
+    last_stage = {name for name, _ in network.backbone.named_parameters() if name.startswith("layer4")}
+    frozen = {"layer4.0.conv1.weight", "layer4.0.bn1.weight", "layer4.0.bn1.bias"}
+    trained = {name for name, one in network.backbone.named_parameters() if one.requires_grad}
+    assert trained == last_stage - frozen
+    assert len(keras_layers(network.backbone)) == 4 * 12 + 12 * 10
+
+
+def test_a_file_that_is_no_resnet50_is_refused(tmp_path: Path) -> None:
+    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "r50.pth")
+    with pytest.raises(ModelError, match=r"does not hold torchvision's ResNet-50"):
+        initialised_network(load_recipe("deng_resnet50"), tmp_path / "r50.pth")
+
+
+def test_lite0_starts_from_imagenet_and_scratch_does_not() -> None:
+    trained = initialised_network(load_recipe("release_classifier")).state_dict()
+    scratch = initialised_network(load_recipe("release_classifier", {"init": "scratch"})).state_dict()
+    assert not torch.equal(trained["_blocks.3._depthwise_conv.weight"], scratch["_blocks.3._depthwise_conv.weight"])
+
+
+def test_a_change_that_is_no_change_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["release_segmentation", "--cache", str(tmp_path), "--run", str(tmp_path), "--set", "batch_size"]
+    assert main(["fit", *arguments]) == 2
+    assert "--set batch_size=8" in capsys.readouterr().err

@@ -1,0 +1,50 @@
+"""Recipes: training settings as YAML in the form of MONAI's bundle configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from monai.bundle import ConfigParser
+
+from brain_tumor_training.settings import TrainingSettings
+from BrainTumorSegLib.engine.errors import InputError
+
+FOLDER = Path(__file__).parent / "recipes"
+SETTINGS = "settings"
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with this package."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> TrainingSettings:
+    """The settings of a recipe that comes with this package, or of a YAML file.
+
+    overrides: MONAI's ids within the settings, such as {"batch_size": 4, "phases::0::steps": 100}. A recipe is a
+    program (MONAI evaluates its $ expressions): use only files you trust. Raises InputError for one that is none.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml", ".json")) else FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        raise InputError(f"There is no recipe '{name}'.", f"Choose one of {', '.join(recipe_names())}, or give a file.")
+    parser = ConfigParser()
+    parser.read_config(str(path))
+    try:
+        for key, value in (overrides or {}).items():
+            parser[f"{SETTINGS}::{key}"] = value
+        settings = parser.get_parsed_content(SETTINGS)
+    except (KeyError, RuntimeError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"The recipe {path.name} can't be used: {_root(error)}.", "Mend it.") from error
+    if not isinstance(settings, TrainingSettings):
+        raise InputError(f"The recipe {path.name} defines no TrainingSettings.", "See the recipes of this package.")
+    return settings
+
+
+def _root(error: BaseException) -> str:
+    """MONAI wraps what really went wrong."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())
