@@ -78,6 +78,14 @@ class AxialSlices:
             planes.append(self.sequences[sequence, np.clip(positions + steps * self.neighbour_step, 0, last)])
         return np.stack(planes, axis=1)
 
+    def bring(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Brings float32 [K, J, I] on FLAIR's own grid to the slices [S, 256, 256], as the sequences were; training
+        brings its references so. What lies outside the volume becomes BACKGROUND.
+        """
+        axial = np.ascontiguousarray(self._order.to_axial(values), dtype=np.float32)
+        tensor = MetaTensor(torch.from_numpy(axial)[None], affine=np.diag([*self._order.spacing_mm, 1.0]))
+        return self._transforms({_KEY: tensor})[_KEY][0].numpy()
+
     def restore(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Brings float32 [S, 256, 256] to FLAIR's own grid [K, J, I]; 0 outside the network's view.
 
