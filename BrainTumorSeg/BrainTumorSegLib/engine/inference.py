@@ -12,6 +12,7 @@ from torch import nn
 
 from BrainTumorSegLib.engine.device import Compute
 from BrainTumorSegLib.engine.errors import Cancelled, MemoryExhaustedError
+from BrainTumorSegLib.engine.networks.folding import fold_batch_norm
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class NetworkRunner:
     """
 
     def __init__(self, network: nn.Module, compute: Compute) -> None:
-        self._network = network.eval().to(compute.device)
+        self._network = fold_batch_norm(network).to(compute.device)
         self._device = compute.device
         self._precision = compute.precision
         self._batch = _CPU_BATCH if compute.device.type == "cpu" else _GPU_BATCH

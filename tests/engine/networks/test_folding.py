@@ -1,0 +1,42 @@
+import pytest
+import torch
+from torch import nn
+
+from BrainTumorSegLib.engine.networks.folding import fold_batch_norm
+from BrainTumorSegLib.engine.networks.registry import NETWORKS, build_network
+
+
+def _lively(network: nn.Module) -> nn.Module:
+    """Batch normalisations get statistics as training leaves them: folding must use every one of them."""
+    torch.manual_seed(11)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, 0, 0.2)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.2)
+    return network.eval()
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "ResNet50Classifier"])
+def test_a_folded_network_computes_the_same(name: str) -> None:
+    network = _lively(build_network(name, {"input_channels": 3}))
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected, found = network(x), fold_batch_norm(network)(x)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+
+
+def test_the_residual_blocks_and_gates_lose_their_batch_normalisation() -> None:
+    network = build_network("ResUNetPlusPlus", {})
+    before = sum(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    after = sum(isinstance(module, nn.BatchNorm2d) for module in fold_batch_norm(network).modules())
+    # Left: two of the stem, which follow a ReLU, and one of the bridge, inside MONAI's ADN block.
+    assert (before, after) == (39, 3)
+
+
+def test_the_original_stays_as_it_was() -> None:
+    network = build_network("ResUNet", {})
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    fold_batch_norm(network)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
