@@ -17,11 +17,13 @@ import torch
 
 from BrainTumorSegLib.engine.bundle import Recommendation
 from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.files import atomic_path
 from BrainTumorSegLib.engine.networks.registry import NETWORKS, Task, build_network
 from BrainTumorSegLib.engine.preprocessing import SIZE_PX
 
 LICENCE = "CC-BY-NC-SA-4.0"
 DATA_LICENCE_FILE = "data_license.txt"
+INDEX = "index.json"
 
 _ZIP_DATE = (2026, 1, 1, 0, 0, 0)
 _DATA_LICENCE = """\
@@ -80,14 +82,26 @@ def export_bundle(description: BundleDescription, weights: Mapping[str, torch.Te
 
 def write_index(folder: Path, descriptions: list[BundleDescription]) -> Path:
     """Writes ``folder/index.json`` for bundles that lie there; the first of each task becomes the default."""
-    seen: set[Task] = set()
-    models = []
+    (folder / INDEX).unlink(missing_ok=True)
     for description in descriptions:
-        path = folder / f"{description.name}-{description.version}.zip"
-        models.append(_index_entry(description, path, description.task not in seen))
-        seen.add(description.task)
-    index = folder / "index.json"
-    index.write_text(json.dumps({"schema": 1, "models": models}, indent=2) + "\n")
+        update_index(folder, description)
+    return folder / INDEX
+
+
+def update_index(folder: Path, description: BundleDescription) -> Path:
+    """Lists a bundle that lies in ``folder``, in place of an earlier version; the first of a task is the default."""
+    index = folder / INDEX
+    models = json.loads(index.read_text())["models"] if index.exists() else []
+    earlier = next((one for one in models if one["name"] == description.name), None)
+    others = [one for one in models if one is not earlier]
+    if earlier is None:
+        default = not any(one["default"] and one["task"] == description.task for one in others)
+    else:
+        default = earlier["default"]
+    entry = _index_entry(description, folder / f"{description.name}-{description.version}.zip", default)
+    models = [entry if one is earlier else one for one in models] if earlier else [*models, entry]
+    with atomic_path(index) as temporary:
+        temporary.write_text(json.dumps({"schema": 1, "models": models}, indent=2) + "\n")
     return index
 
 

@@ -33,19 +33,16 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", type=int, metavar="N", help="the first N patients only; named so in the result")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
-    _add_segment_options(parser)
+    parser.add_argument("--model", metavar="NAME", help="model to evaluate (default: the default model)")
+    parser.add_argument("--device", metavar="D", help="passed on to braintumorseg segment")
+    add_segment_options(parser)
     parser.set_defaults(run=_run)
 
 
-def _add_segment_options(parser: argparse.ArgumentParser) -> None:
+def add_segment_options(parser: argparse.ArgumentParser) -> None:
+    """What is passed on to ``braintumorseg segment``, but its model and device."""
     group = parser.add_argument_group("passed on to braintumorseg segment")
-    for option, metavar in (
-        ("--model", "NAME"),
-        ("--device", "D"),
-        ("--threshold", "T"),
-        ("--gate", "T|off"),
-        ("--min-volume", "ML"),
-    ):
+    for option, metavar in (("--threshold", "T"), ("--gate", "T|off"), ("--min-volume", "ML")):
         group.add_argument(option, metavar=metavar)
     group.add_argument("--tta", action="store_true")
     group.add_argument("--register", action="store_true")
@@ -54,7 +51,7 @@ def _add_segment_options(parser: argparse.ArgumentParser) -> None:
 def segment_options(arguments: argparse.Namespace) -> tuple[str, ...]:
     """The options that were given for ``braintumorseg segment``, as it takes them."""
     names = ("model", "device", "threshold", "gate", "min_volume")
-    given = [(f"--{name.replace('_', '-')}", getattr(arguments, name)) for name in names]
+    given = [(f"--{name.replace('_', '-')}", getattr(arguments, name, None)) for name in names]
     values = [part for option, value in given if value is not None for part in (option, value)]
     return (*values, *(f"--{flag}" for flag in ("tta", "register") if getattr(arguments, flag)))
 

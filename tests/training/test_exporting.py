@@ -1,0 +1,162 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from brain_tumor_training.bundles import BundleDescription, export_bundle, update_index
+from brain_tumor_training.cache import cached_names
+from brain_tumor_training.main import main
+from brain_tumor_training.recipe import load_recipe, settings_of_run
+from brain_tumor_training.run_folder import RunFolder
+from BrainTumorSegLib.engine.bundle import Recommendation, load_bundle
+from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.model_index import read_index
+from BrainTumorSegLib.engine.networks.registry import build_network
+from kaggle_phantom import write_data_set
+
+SETTINGS = "brain_tumor_training.settings."
+
+
+def _recipe(folder: Path, **changes: object) -> Path:
+    """Two steps of a small real network at 128 px, half of the patients kept aside."""
+    settings = {
+        "_target_": f"{SETTINGS}TrainingSettings",
+        "task": "segmentation",
+        "network": "ResUNet",
+        "arguments": {"input_channels": 3},
+        "channels": ["t1", "flair", "t1c"],
+        "batch_size": 2,
+        "phases": [{"_target_": f"{SETTINGS}Phase", "size_px": 128, "steps": 2}],
+        "validation": {"_target_": f"{SETTINGS}ValidationSettings", "share": 0.5, "every_steps": 2},
+    }
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump({"settings": settings | changes}))
+    return path
+
+
+def _write_data(folder: Path, patients: int) -> Path:
+    """Patients in Kaggle's layout, and folds.csv, which puts every other one into fold 1."""
+    names = write_data_set(folder, patients=patients, slices=4, size_px=256)
+    lines = [f"{name},{number % 2}" for number, name in enumerate(names)]
+    (folder / "folds.csv").write_text("\n".join(["patient,fold", *lines]) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _write_data(tmp_path_factory.mktemp("data"), patients=4)
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the command ``fit`` on fold 0's training side."""
+    folder = tmp_path_factory.mktemp("run")
+    arguments = ["--cache", data / "cache", "--folds", data / "folds.csv", "--fold", 0, "--data", data]
+    options = ["--run", folder / "run", "--device", "cpu", "--workers", 0]
+    assert main(["fit", str(_recipe(folder)), *map(str, [*arguments, *options])]) == 0
+    return folder / "run"
+
+
+def test_a_run_says_how_its_weights_were_made(run: Path, data: Path) -> None:
+    names = cached_names(data / "cache")
+    split = RunFolder(run).split()
+    assert {*split.training, *split.validation} == {names[1], names[3]}
+    assert split.protocol == "patients"
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["packages"]["torch"] == torch.__version__
+    assert settings_of_run(RunFolder(run)).network == "ResUNet"
+    assert (run / "log.csv").is_file()
+    assert (run / "validation.csv").is_file()
+
+
+def test_another_recipe_does_not_go_on_in_the_same_folder(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(run / "settings.json", tmp_path)
+    arguments = ["--cache", data / "cache", "--run", tmp_path, "--device", "cpu"]
+    assert main(["fit", str(_recipe(tmp_path, seed=5)), *map(str, arguments)]) == 2
+    assert "holds a run with another settings.json" in capsys.readouterr().err
+
+
+def test_calibrated_and_exported_the_run_is_a_model_that_loads(run: Path, data: Path, tmp_path: Path) -> None:
+    assert main(["calibrate", str(run), "--cache", str(data / "cache"), "--device", "cpu"]) == 0
+    arguments = ["--name", "tiny", "--version", "0.2.0", "--release", str(tmp_path), "--min-volume-ml", "0.25"]
+    assert main(["export", str(run), *arguments]) == 0
+    chosen = json.loads((run / "calibration.json").read_text())["recommendation"]
+    bundle = load_bundle(tmp_path / "tiny-0.2.0.zip")
+    assert bundle.recommendation == Recommendation(**chosen | {"min_volume_ml": 0.25})
+    assert bundle.channels == ("t1", "flair", "t1c")
+    weights = RunFolder(run).finished_weights()["output.weight"]
+    torch.testing.assert_close(bundle.network.output.weight.detach(), weights, rtol=1e-3, atol=1e-6)
+    assert read_index(tmp_path / "index.json").entry().name == "tiny"
+
+
+def test_a_run_that_kept_nobody_aside_is_not_calibrated(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    split = json.loads((run / "splits.json").read_text())
+    (tmp_path / "run" / "splits.json").write_text(json.dumps(split | {"validation": {}}))
+    assert main(["calibrate", str(tmp_path / "run"), "--cache", str(tmp_path)]) == 2
+    assert "kept no patients aside" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_is_not_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(tmp_path), "--name", "x", "--release", str(tmp_path)]) == 2
+    assert "is not finished" in capsys.readouterr().err
+
+
+def _description(name: str, version: str, network: str = "ResUNet") -> BundleDescription:
+    return BundleDescription(
+        name, version, name, "made for a test", network, {}, ("t1", "flair", "t1c"), "scratch", 1, Recommendation()
+    )
+
+
+def test_the_index_keeps_its_order_and_default_when_a_model_is_replaced(tmp_path: Path) -> None:
+    weights = build_network("ResUNet", {}).state_dict()
+    for name, version in (("a", "1.0.0"), ("b", "1.0.0"), ("a", "1.1.0")):
+        export_bundle(_description(name, version), weights, tmp_path)
+        update_index(tmp_path, _description(name, version))
+    index = read_index(tmp_path / "index.json")
+    assert [(one.name, one.version, one.default) for one in index.models] == [
+        ("a", "1.1.0", True),
+        ("b", "1.0.0", False),
+    ]
+
+
+def test_the_same_weights_give_the_same_file(tmp_path: Path) -> None:
+    weights = build_network("ResUNet", {}).state_dict()
+    one = export_bundle(_description("a", "1.0.0"), weights, tmp_path / "1")
+    other = export_bundle(_description("a", "1.0.0"), weights, tmp_path / "2")
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    weights = build_network("ResUNetPlusPlus", {}).state_dict()
+    with pytest.raises(InputError, match=r"don't fit ResUNet"):
+        export_bundle(_description("a", "1.0.0"), weights, tmp_path)
+
+
+def test_crossvalidation_evaluates_every_patient_once_through_the_command(tmp_path: Path) -> None:
+    data = _write_data(tmp_path / "data", patients=2)
+    arguments = ["--data", data, "--cache", data / "cache", "--folds", data / "folds.csv", "--run", tmp_path / "cv"]
+    options = ["--device", "cpu", "--workers", 0]
+    assert main(["crossvalidate", str(_recipe(tmp_path, validation=None)), *map(str, [*arguments, *options])]) == 0
+    content = json.loads((tmp_path / "cv" / "evaluation" / "metrics.json").read_text())
+    assert content["metrics"]["patients"] == 2
+    names = cached_names(data / "cache")
+    rows = (tmp_path / "cv" / "evaluation" / "per_patient.csv").read_text().splitlines()
+    assert sorted(row.split(",")[0] for row in rows[1:]) == names
+    fold = json.loads((tmp_path / "cv" / "fold-1" / "segmentation" / "splits.json").read_text())
+    assert list(fold["training"]) == [names[0]]
+
+
+def test_the_recipe_of_the_release_survives_a_run_folder(tmp_path: Path) -> None:
+    from dataclasses import asdict
+
+    settings = load_recipe("dai_resunet_plus_plus_adam")
+    (tmp_path / "settings.json").write_text(json.dumps(asdict(settings)))
+    assert asdict(settings_of_run(RunFolder(tmp_path))) == asdict(settings)

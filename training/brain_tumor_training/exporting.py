@@ -1,0 +1,111 @@
+"""From a finished run to a bundle in a release folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from brain_tumor_training.bundles import BundleDescription, export_bundle, update_index
+from brain_tumor_training.cache import load_cache
+from brain_tumor_training.calibration import Calibration, calibrate
+from brain_tumor_training.recipe import settings_of_run
+from brain_tumor_training.run_folder import RunFolder
+from brain_tumor_training.splits import pool_of
+from brain_tumor_training.validation import predict
+from BrainTumorSegLib.engine.bundle import Recommendation
+from BrainTumorSegLib.engine.device import choose
+from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.files import atomic_path
+from BrainTumorSegLib.engine.networks.registry import build_network
+
+CALIBRATION = "calibration.json"
+_SIZE_PX = 256
+_LEAKY_NOTE = " Trained on random slices: its figures say nothing about new patients."
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """How a run is to be published. recommendation: what replaces calibration's choices. metrics: see metrics_of."""
+
+    name: str
+    version: str
+    title: str
+    description: str
+    classifier: str | None = None
+    recommendation: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def export_run(folder: Path, request: ExportRequest, release: Path) -> Path:
+    """Writes the run's bundle into ``release`` and lists it in the index. Raises InputError for an unfinished run."""
+    run = RunFolder(folder)
+    weights = run.finished_weights()
+    settings, split = settings_of_run(run), run.split()
+    leaky = settings.split.protocol != "patients"
+    description = BundleDescription(
+        name=request.name,
+        version=request.version,
+        title=request.title,
+        description=request.description + (_LEAKY_NOTE if leaky else ""),
+        network=settings.network,
+        arguments=settings.arguments,
+        channels=tuple(settings.channels),
+        init=settings.init,
+        patients=len({*split.training, *split.validation}),
+        recommendation=Recommendation(**{**recommendation_of(folder), **request.recommendation}),
+        metrics=request.metrics,
+        classifier=request.classifier,
+    )
+    path = export_bundle(description, weights, release)
+    update_index(release, description)
+    return path
+
+
+def calibrate_run(folder: Path, cache: Path, device: str) -> Calibration:
+    """Chooses temperature, threshold and gate on the run's validation patients and keeps them in its folder.
+
+    Raises InputError for a run without them, or one whose validation slices come from training patients.
+    """
+    run = RunFolder(folder)
+    settings, split = settings_of_run(run), run.split()
+    if settings.split.protocol != "patients" or not split.validation:
+        raise InputError(
+            f"The run {folder} kept no patients aside.",
+            "Train with a recipe of protocol 'patients' that has a part 'validation'.",
+        )
+    compute = choose(device)
+    network = build_network(settings.network, settings.arguments)
+    network.load_state_dict(run.finished_weights())
+    pool = pool_of(load_cache(cache, list(split.validation), _SIZE_PX), split.validation)
+    found = calibrate(list(predict(network.to(compute.device), pool, settings, compute)))
+    with atomic_path(folder / CALIBRATION) as temporary:
+        temporary.write_text(json.dumps(asdict(found), indent=1) + "\n")
+    return found
+
+
+def recommendation_of(folder: Path) -> dict[str, float]:
+    """What calibration chose for a run; nothing where it was not calibrated."""
+    path = folder / CALIBRATION
+    return json.loads(path.read_text())["recommendation"] if path.is_file() else {}
+
+
+def metrics_of(evaluation: Path) -> dict[str, float]:
+    """The headline of an evaluation's metrics.json, by full names, for an index and a model card.
+
+    Raises InputError if there is none.
+    """
+    if not evaluation.is_file():
+        raise InputError(f"{evaluation} does not exist.", "Run `braintumorseg-train evaluate` first.")
+    found = json.loads(evaluation.read_text())["metrics"]
+    headline: dict[str, Any] = {
+        "patients": found["patients"],
+        "volumetric_dice_mean": found["volumetric_dice"]["mean"]["value"],
+        "volumetric_dice_median": found["volumetric_dice"]["median"]["value"],
+        "tumour_slice_dice": found["tumour_slice_dice"]["value"],
+    }
+    if found["slice_classifier"] is not None:
+        headline["slice_roc_auc"] = found["slice_classifier"]["roc_auc"]["value"]
+    return {name: round(value, 4) for name, value in headline.items()}
