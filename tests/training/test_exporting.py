@@ -1,15 +1,17 @@
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from monai.bundle import run as run_config
 
 from brain_tumor_training.bundles import BundleDescription, export_bundle, update_index
 from brain_tumor_training.cache import cached_names
 from brain_tumor_training.main import main
-from brain_tumor_training.recipe import load_recipe, settings_of_run
+from brain_tumor_training.recipe import FOLDER, load_recipe, settings_of_run
 from brain_tumor_training.run_folder import RunFolder
 from BrainTumorSegLib.engine.bundle import Recommendation, load_bundle
 from BrainTumorSegLib.engine.errors import InputError
@@ -154,9 +156,18 @@ def test_crossvalidation_evaluates_every_patient_once_through_the_command(tmp_pa
     assert list(fold["training"]) == [names[0]]
 
 
-def test_the_recipe_of_the_release_survives_a_run_folder(tmp_path: Path) -> None:
-    from dataclasses import asdict
+def test_monais_bundle_runner_trains_by_a_recipe(data: Path, tmp_path: Path) -> None:
+    changes = {
+        "settings::network": "ResUNet",
+        "settings::phases": [{"_target_": f"{SETTINGS}Phase", "size_px": 128, "steps": 1}],
+        "settings::batch_size": 2,
+    }
+    recipe = str(FOLDER / "release_segmentation.yaml")
+    run_config(config_file=recipe, cache=str(data / "cache"), run_folder=str(tmp_path / "run"), **changes)
+    assert RunFolder(tmp_path / "run").is_finished
 
+
+def test_the_recipe_of_the_release_survives_a_run_folder(tmp_path: Path) -> None:
     settings = load_recipe("dai_resunet_plus_plus_adam")
     (tmp_path / "settings.json").write_text(json.dumps(asdict(settings)))
     assert asdict(settings_of_run(RunFolder(tmp_path))) == asdict(settings)

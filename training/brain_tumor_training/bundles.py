@@ -24,6 +24,10 @@ from BrainTumorSegLib.engine.preprocessing import SIZE_PX
 LICENCE = "CC-BY-NC-SA-4.0"
 DATA_LICENCE_FILE = "data_license.txt"
 INDEX = "index.json"
+METADATA_SCHEMA = Path(__file__).parent / "bundle_metadata_schema.json"
+"""Of metadata.json, for checks without the network."""
+
+_PARTS = "brain_tumor_training.monai_inference"
 
 _ZIP_DATE = (2026, 1, 1, 0, 0, 0)
 _DATA_LICENCE = """\
@@ -199,17 +203,57 @@ def _output(description: BundleDescription) -> dict[str, Any]:
 
 
 def _inference(description: BundleDescription) -> dict[str, Any]:
-    """How to build the network; studies are run by ``braintumorseg``, which also does what lies around it."""
+    """MONAI's configuration: ``python -m monai.bundle run --config_file configs/inference.json --dataset_dir DIR``."""
+    segmentation = description.task is Task.SEGMENTATION
+    inferer: dict[str, Any] = {"_target_": f"{_PARTS}.SliceClassifierInferer", "batch_size": 8}
+    if segmentation:
+        # Slices are the first spatial axis of [B, C, S, H, W].
+        inferer = {"_target_": "SliceInferer", "roi_size": [SIZE_PX] * 2, "sw_batch_size": 8, "spatial_dim": 0}
     return {
         "imports": ["$import torch"],
         "bundle_root": ".",
+        "dataset_dir": "$@bundle_root + '/data'",
+        "output_dir": "$@bundle_root + '/eval'",
         "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
         "network_def": {
-            "_target_": "BrainTumorSegLib.engine.networks.registry.build_network",
+            "_target_": f"{_PARTS}.bundle_network",
             "name": description.network,
             "arguments": dict(description.arguments),
         },
         "network": "$@network_def.to(@device)",
+        "preprocessing": {
+            "_target_": "Compose",
+            "transforms": [{"_target_": f"{_PARTS}.StudyToSlices", "channels": list(description.channels)}],
+        },
+        "dataset": {
+            "_target_": "Dataset",
+            "data": {"_target_": f"{_PARTS}.study_list", "dataset_dir": "@dataset_dir"},
+            "transform": "@preprocessing",
+        },
+        "inferer": inferer,
+        "postprocessing": {
+            "_target_": "Compose",
+            "transforms": [
+                {
+                    "_target_": f"{_PARTS}.{'SaveTumour' if segmentation else 'SaveScores'}",
+                    "output_dir": "@output_dir",
+                    "recommendation": asdict(description.recommendation),
+                }
+            ],
+        },
+        "evaluator": {
+            "_target_": f"{_PARTS}.StudyEvaluator",
+            "dataset": "@dataset",
+            "network": "@network",
+            "inferer": "@inferer",
+            "postprocessing": "@postprocessing",
+            "device": "@device",
+        },
+        "initialize": [
+            "$@network.load_state_dict(torch.load(@bundle_root + '/models/model.pt', map_location=@device, "
+            "weights_only=True))"
+        ],
+        "run": ["$@evaluator.run()"],
     }
 
 
@@ -230,5 +274,23 @@ Measured on patients that training did not see, with these float16 weights:
 
 {metrics}
 
-Run it with `braintumorseg segment`; see the project's documentation.
+## Use
+
+`braintumorseg segment` runs it as it is meant to be run: classifier and segmentation together, on FLAIR, T1 and T1c in
+any orientation, with a result that 3D Slicer opens. MONAI's own tools work too, where BrainTumorSeg is installed
+(`pip install fire` for the command). DIR holds a folder per study with flair.nii.gz and, where there are, t1.nii.gz
+and t1c.nii.gz:
+
+```
+python -m monai.bundle run --config_file configs/inference.json --bundle_root . --dataset_dir DIR --output_dir OUT
+python -m monai.bundle ckpt_export --net_id network_def --filepath models/model.ts --ckpt_file models/model.pt \\
+  --meta_file configs/metadata.json --config_file configs/inference.json --use_trace True
+```
+
+## Limits
+
+Trained on pre-operative lower-grade glioma from five hospitals of TCGA, scanned in 1993-2008, and on nothing else:
+other tumours, treated tumours, children and other sequences are outside of what it has seen. The reference masks are
+FLAIR abnormality outlined by one reader; two experts agree at a Dice of about 0.84-0.87. A qualified person must check
+every slice of a result.
 """

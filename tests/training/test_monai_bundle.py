@@ -1,0 +1,162 @@
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from monai.bundle import ckpt_export, run, verify_metadata, verify_net_in_out
+from monai.bundle.workflows import ConfigWorkflow
+
+from brain_tumor_training.bundles import METADATA_SCHEMA, BundleDescription, export_bundle
+from brain_tumor_training.evaluation_studies import KaggleSource
+from BrainTumorSegLib.engine.bundle import Recommendation, load_bundle
+from BrainTumorSegLib.engine.device import Compute
+from BrainTumorSegLib.engine.pipeline import Model, Segmenter
+from BrainTumorSegLib.engine.reading import StudyPaths, read_study
+from BrainTumorSegLib.engine.result import ModelProvenance
+from bundles import CHANNELS_2D, bright_flair_network, bright_slice_classifier
+from kaggle_phantom import write_patient
+
+DESCRIPTION = BundleDescription(
+    name="bright",
+    version="1.0.0",
+    title="Bright FLAIR",
+    description="Finds bright FLAIR; made for a test.",
+    network="ResUNet",
+    arguments={"input_channels": 3},
+    channels=tuple(CHANNELS_2D),
+    init="scratch",
+    patients=0,
+    recommendation=Recommendation(temperature=1.5, threshold=0.4),
+    metrics={"volumetric_dice_mean": 0.5},
+)
+CLASSIFIER = replace(DESCRIPTION, name="slices", network="EfficientNetLite0Classifier")
+
+
+def _unpacked(description: BundleDescription, weights: dict[str, torch.Tensor], folder: Path) -> Path:
+    with zipfile.ZipFile(export_bundle(description, weights, folder)) as archive:
+        archive.extractall(folder)
+    return folder / description.name
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Both kinds of bundle, exported, packed and unpacked."""
+    folder = tmp_path_factory.mktemp("bundles")
+    return {
+        "segmentation": _unpacked(DESCRIPTION, bright_flair_network().state_dict(), folder),
+        "classifier": _unpacked(CLASSIFIER, bright_slice_classifier().state_dict(), folder),
+    }
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one study as MONAI's runner is given it."""
+    root = tmp_path_factory.mktemp("studies")
+    target = root / "one"
+    target.mkdir()
+    with KaggleSource(write_patient(root / "kaggle", "TCGA_CS_0001_20000101")).open() as study:
+        for name, path in (("flair", study.paths.flair), ("t1", study.paths.t1), ("t1c", study.paths.t1c)):
+            (target / f"{name}.nii.gz").write_bytes(Path(str(path)).read_bytes())
+    return root
+
+
+KINDS = pytest.mark.parametrize("kind", ["segmentation", "classifier"])
+
+
+@KINDS
+def test_metadata_pass_monais_verification(bundles: dict[str, Path], kind: str) -> None:
+    """MONAI fetches the schema only if the file is missing; ours is written from its specification."""
+    verify_metadata(meta_file=str(bundles[kind] / "configs" / "metadata.json"), filepath=str(METADATA_SCHEMA))
+
+
+@pytest.mark.parametrize("key", ["version", "task", "network_data_format"])
+def test_the_schema_finds_what_is_missing(bundles: dict[str, Path], key: str) -> None:
+    metadata = json.loads((bundles["segmentation"] / "configs" / "metadata.json").read_text())
+    del metadata[key]
+    with pytest.raises(jsonschema.ValidationError, match=f"'{key}' is a required property"):
+        jsonschema.validate(metadata, json.loads(METADATA_SCHEMA.read_text()))
+
+
+@KINDS
+def test_the_network_takes_and_gives_what_the_metadata_say(bundles: dict[str, Path], kind: str) -> None:
+    configs = bundles[kind] / "configs"
+    verify_net_in_out(
+        net_id="network_def",
+        meta_file=str(configs / "metadata.json"),
+        config_file=str(configs / "inference.json"),
+        device="cpu",
+    )
+
+
+@KINDS
+def test_exported_torchscript_computes_the_same(bundles: dict[str, Path], kind: str, tmp_path: Path) -> None:
+    bundle = bundles[kind]
+    ckpt_export(
+        net_id="network_def",
+        filepath=str(tmp_path / "model.ts"),
+        ckpt_file=str(bundle / "models" / "model.pt"),
+        meta_file=str(bundle / "configs" / "metadata.json"),
+        config_file=str(bundle / "configs" / "inference.json"),
+        use_trace=True,
+    )
+    image = torch.rand(1, 3, 256, 256)
+    network = load_bundle(bundle.parent / f"{bundle.name}-1.0.0.zip").network
+    with torch.no_grad():
+        expected = network(image)
+        found = torch.jit.load(str(tmp_path / "model.ts"))(image)
+    torch.testing.assert_close(found.flatten(), expected.flatten(), rtol=1e-3, atol=1e-3)
+
+
+def test_run_by_monai_the_bundle_finds_what_the_pipeline_finds(
+    bundles: dict[str, Path], studies: Path, tmp_path: Path
+) -> None:
+    bundle = bundles["segmentation"]
+    run(
+        config_file=str(bundle / "configs" / "inference.json"),
+        bundle_root=str(bundle),
+        dataset_dir=str(studies),
+        output_dir=str(tmp_path),
+        device="$torch.device('cpu')",
+    )
+    made = {name: sitk.ReadImage(str(tmp_path / "one" / f"{name}.nrrd")) for name in ("probability", "tumour")}
+    model = Model(load_bundle(bundle.parent / "bright-1.0.0.zip"), ModelProvenance("bright", "1.0.0", "0" * 64, "none"))
+    segmenter = Segmenter(model, Compute(torch.device("cpu"), torch.float32, "CPU"))
+    paths = [studies / "one" / f"{name}.nii.gz" for name in ("flair", "t1", "t1c")]
+    expected = segmenter.segment(read_study(StudyPaths(*paths)))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(made["tumour"]) > 0, expected.mask)
+    np.testing.assert_allclose(sitk.GetArrayFromImage(made["probability"]), expected.probability, atol=1e-4)
+    assert expected.mask.any()
+    assert made["tumour"].GetSpacing() == pytest.approx((0.9, 0.9, 5.5))
+
+
+def test_run_by_monai_the_classifier_scores_every_slice(
+    bundles: dict[str, Path], studies: Path, tmp_path: Path
+) -> None:
+    bundle = bundles["classifier"]
+    run(
+        config_file=str(bundle / "configs" / "inference.json"),
+        bundle_root=str(bundle),
+        dataset_dir=str(studies / "one"),
+        output_dir=str(tmp_path),
+    )
+    scores = json.loads((tmp_path / "one" / "scores.json").read_text())
+    assert len(scores) == 6
+    assert all(0 < score < 1 for score in scores)
+
+
+@KINDS
+def test_monais_workflow_finds_its_properties(bundles: dict[str, Path], kind: str) -> None:
+    configs = bundles[kind] / "configs"
+    workflow = ConfigWorkflow(
+        str(configs / "inference.json"),
+        meta_file=str(configs / "metadata.json"),
+        workflow_type="inference",
+        bundle_root=str(bundles[kind]),
+    )
+    workflow.initialize()
+    assert workflow.check_properties() == []
