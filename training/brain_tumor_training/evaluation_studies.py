@@ -13,6 +13,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from brain_tumor_training.kaggle import SEQUENCES, read_patient
+from brain_tumor_training.study_changes import CHANGES, StudyImages
 from BrainTumorSegLib.engine.axial import AxialOrder
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.geometry import Geometry, Volume
@@ -41,9 +42,10 @@ class EvaluationStudy:
 
 @dataclass(frozen=True)
 class KaggleSource:
-    """A patient of Kaggle's layout, to be written as a study when its turn comes."""
+    """A patient of Kaggle's layout, to be written as a study when its turn comes. change: of study_changes.CHANGES."""
 
     folder: Path
+    change: str | None = None
 
     @property
     def name(self) -> str:
@@ -56,17 +58,29 @@ class KaggleSource:
 
         A missing sequence is FLAIR again in this data set, and is written as it is.
         """
-        patient = read_patient(self.folder)
-        size = (patient.mask.shape[2], patient.mask.shape[1], patient.mask.shape[0])
-        geometry = Geometry(size, NOMINAL_SPACING_MM, (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+        images = _images_of(self.folder)
+        if self.change is not None:
+            images = CHANGES[self.change](images)
+        geometry = Geometry.of_image(images.sequences["flair"])
+        mask = AxialOrder.of(geometry).to_axial(sitk.GetArrayFromImage(images.reference) > 0)
         with TemporaryDirectory() as folder:
             paths = {}
-            for name, array in zip(SEQUENCES, patient.sequences, strict=True):
+            for name, image in images.sequences.items():
                 paths[name] = Path(folder, f"{name}{_SUFFIX}")
-                sitk.WriteImage(Volume(np.ascontiguousarray(array), geometry).to_image(), str(paths[name]))
-            yield EvaluationStudy(
-                self.name, StudyPaths(paths["flair"], paths["t1"], paths["t1c"]), patient.mask, geometry, False
-            )
+                sitk.WriteImage(image, str(paths[name]))
+            study = StudyPaths(paths["flair"], paths.get("t1"), paths.get("t1c"))
+            yield EvaluationStudy(self.name, study, mask, geometry, False)
+
+
+def _images_of(folder: Path) -> StudyImages:
+    patient = read_patient(folder)
+    slices, rows, columns = patient.mask.shape
+    geometry = Geometry((columns, rows, slices), NOMINAL_SPACING_MM, (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    sequences = {
+        name: Volume(np.ascontiguousarray(array), geometry).to_image()
+        for name, array in zip(SEQUENCES, patient.sequences, strict=True)
+    }
+    return StudyImages(sequences, Volume(patient.mask, geometry).to_image())
 
 
 @dataclass(frozen=True)

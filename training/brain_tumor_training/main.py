@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from brain_tumor_training.commands import crossvalidate, evaluate, export, fit
+from brain_tumor_training.commands import crossvalidate, evaluate, export, fit, reproduce
 from BrainTumorSegLib.engine.errors import Cancelled, InputError
 from BrainTumorSegLib.engine.foreign_errors import translate
 
@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog=PROGRAM, description="Train, evaluate and export the models of BrainTumorSeg.", parents=[common]
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (fit, evaluate, crossvalidate, export):
+    for command in (fit, evaluate, crossvalidate, export, reproduce):
         command.add_parser(commands, common)
     return parser
 

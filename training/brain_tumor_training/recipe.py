@@ -36,20 +36,33 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Traini
     overrides: MONAI's ids within the settings, such as {"batch_size": 4, "phases::0::steps": 100}. A recipe is a
     program (MONAI evaluates its $ expressions): use only files you trust. Raises InputError for one that is none.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml", ".json")) else FOLDER / f"{name}.yaml"
-    if not path.is_file():
-        raise InputError(f"There is no recipe '{name}'.", f"Choose one of {', '.join(recipe_names())}, or give a file.")
+    path = recipe_path(name)
     parser = ConfigParser()
     parser.read_config(str(path))
     try:
         for key, value in (overrides or {}).items():
-            parser[f"{SETTINGS}::{key}"] = value
+            parser[f"{SETTINGS}::{key.replace('.', '::')}"] = value
         settings = parser.get_parsed_content(SETTINGS)
     except (KeyError, RuntimeError, TypeError, ValueError, yaml.YAMLError) as error:
         raise InputError(f"The recipe {path.name} can't be used: {_root(error)}.", "Mend it.") from error
     if not isinstance(settings, TrainingSettings):
         raise InputError(f"The recipe {path.name} defines no TrainingSettings.", "See the recipes of this package.")
     return settings
+
+
+def reported_values(name: str) -> dict[str, float]:
+    """What the authors of a recipe's system print, by their own names; nothing for a recipe of this project."""
+    parser = ConfigParser()
+    parser.read_config(str(recipe_path(name)))
+    return dict(parser.config.get("reported") or {})
+
+
+def recipe_path(name: str) -> Path:
+    """The file of a recipe. Raises InputError that lists the known ones."""
+    path = Path(name) if name.endswith((".yaml", ".yml", ".json")) else FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        raise InputError(f"There is no recipe '{name}'.", f"Choose one of {', '.join(recipe_names())}, or give a file.")
+    return path
 
 
 def _root(error: BaseException) -> str:

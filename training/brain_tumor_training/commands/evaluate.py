@@ -29,6 +29,9 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         "--external", type=Path, metavar="DIR", help="instead of --data: folders with flair, seg, t1c ..."
     )
     parser.add_argument(
+        "--change", metavar="NAME", help="of --data: flair-only, brightness-3, sagittal ... (robustness)"
+    )
+    parser.add_argument(
         "--release", type=Path, metavar="DIR", help="models of this folder instead of the installed ones"
     )
     parser.add_argument("--limit", type=int, metavar="N", help="the first N patients only; named so in the result")
@@ -67,6 +70,7 @@ def _run(arguments: argparse.Namespace) -> int:
         outcomes = evaluate(sources, SegmentCommand(options, code), on_progress)
     summary = summarise(outcomes, arguments.seed)
     about = {"seed": arguments.seed, "fold": arguments.fold, "limit": arguments.limit, "options": list(options)}
+    about |= {"change": arguments.change}
     write_evaluation(arguments.output, outcomes, summary, about)
     print(table(summary))
     return 0
@@ -75,19 +79,24 @@ def _run(arguments: argparse.Namespace) -> int:
 def _sources(arguments: argparse.Namespace) -> Sequence[Source]:
     from brain_tumor_training.evaluation_studies import KaggleSource, folder_sources
     from brain_tumor_training.kaggle import patient_folders, read_folds, split
+    from brain_tumor_training.study_changes import CHANGES
     from BrainTumorSegLib.engine.errors import InputError
 
     if (arguments.data is None) == (arguments.external is None):
         raise InputError("Which studies to evaluate is not clear.", "Give either --data or --external.")
     if (arguments.folds is None) != (arguments.fold is None):
         raise InputError("A fold needs a folds file and a number.", "Give both --folds and --fold, or neither.")
+    if arguments.change is not None and (arguments.external is not None or arguments.change not in CHANGES):
+        raise InputError(
+            f"Studies can't be changed by '{arguments.change}'.", f"With --data, choose one of {', '.join(CHANGES)}."
+        )
     if arguments.external is not None:
         return folder_sources(arguments.external)[: arguments.limit]
     folders = {folder.name: folder for folder in patient_folders(arguments.data)}
     names = list(folders)
     if arguments.folds is not None:
         names = split(names, read_folds(arguments.folds), arguments.fold)[1]
-    return [KaggleSource(folders[name]) for name in names][: arguments.limit]
+    return [KaggleSource(folders[name], arguments.change) for name in names][: arguments.limit]
 
 
 @contextmanager

@@ -1,0 +1,98 @@
+"""A published system under its authors' protocol, which leaks, and beside it under the honest one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from brain_tumor_training import metrics
+from brain_tumor_training.bootstrap import patient_bootstrap
+from brain_tumor_training.cache import cached_names, load_cache
+from brain_tumor_training.data import SlicePool
+from brain_tumor_training.evaluation_files import plain
+from brain_tumor_training.fit import FitRequest, fit
+from brain_tumor_training.kaggle import read_folds, split
+from brain_tumor_training.loop import Progress
+from brain_tumor_training.run_folder import RunFolder, git_revision
+from brain_tumor_training.settings import SplitSettings, TrainingSettings
+from brain_tumor_training.slice_classification import classifier_metrics
+from brain_tumor_training.splits import LEAKY, pool_of
+from brain_tumor_training.validation import counts_of, predict, scored_slices
+from BrainTumorSegLib.engine.device import choose
+from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.files import atomic_path
+from BrainTumorSegLib.engine.networks.registry import build_network
+
+RESULT = "reproduction.json"
+_THRESHOLD = 0.5
+_RESAMPLES = 500
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What to reproduce. request: its settings have the leaky protocol; folds and fold are those of the honest run."""
+
+    recipe: str
+    request: FitRequest
+    reported: Mapping[str, float]
+    seed: int = 0
+
+    def run(self, on_progress: Progress = lambda _done, _all, _loss: None) -> dict[str, Any]:
+        """Trains twice and writes reproduction.json into the run folder. Goes on where an interrupted call was.
+
+        Both runs are measured on 2D slices as the network sees them, at probability 0.5, by the same definitions:
+        they compare protocols, and are not what ``evaluate`` measures. Raises InputError without a fold.
+        """
+        if self.request.fold is None or self.request.settings.split.protocol != LEAKY:
+            raise InputError("There is nothing to compare.", "Choose a published recipe and give --folds and --fold.")
+        result = {
+            "recipe": self.recipe,
+            "source": self.request.settings.source,
+            "init": self.request.settings.init,
+            "task": self.request.settings.task,
+            "reported": dict(self.reported),
+            "authors_protocol_leaky": self._leaky(on_progress),
+            "honest_protocol": self._honest(on_progress),
+            "seed": self.seed,
+            "fold": self.request.fold,
+            "git_revision": git_revision(),
+        }
+        with atomic_path(self.request.run / RESULT) as temporary:
+            temporary.write_text(json.dumps(plain(result), indent=1, allow_nan=False) + "\n")
+        return result
+
+    def _leaky(self, on_progress: Progress) -> dict[str, Any]:
+        request = replace(self.request, run=self.request.run / "leaky", folds=None, fold=None)
+        fit(request, on_progress)
+        patients = load_cache(request.cache, cached_names(request.cache), request.settings.phases[-1].size_px)
+        return self._measure(request, pool_of(patients, RunFolder(request.run).split().test))
+
+    def _honest(self, on_progress: Progress) -> dict[str, Any]:
+        settings = replace(self.request.settings, split=SplitSettings())
+        request = replace(self.request, settings=settings, run=self.request.run / "honest")
+        fit(request, on_progress)
+        if request.folds is None or request.fold is None:
+            raise InputError("A fold needs a folds file and a number.", "Give both --folds and --fold.")
+        names = split(cached_names(request.cache), read_folds(request.folds), request.fold)[1]
+        return self._measure(request, SlicePool.of_all(load_cache(request.cache, names, settings.phases[-1].size_px)))
+
+    def _measure(self, request: FitRequest, pool: SlicePool) -> dict[str, Any]:
+        compute = choose(request.device)
+        network = build_network(request.settings.network, request.settings.arguments)
+        network.load_state_dict(RunFolder(request.run).finished_weights())
+        return measure_pool(network.to(compute.device), pool, request.settings, compute, self.seed)
+
+
+def measure_pool(network: Any, pool: SlicePool, settings: TrainingSettings, compute: Any, seed: int) -> dict[str, Any]:
+    """Every metric of the slices of a pool, with intervals over the patients they come from."""
+    found = list(predict(network, pool, settings, compute))
+    size = {"slices": len(pool), "patients": len(found)}
+    if settings.task == "classification":
+        return {**size, **classifier_metrics([scored_slices(one) for one in found], [_THRESHOLD], seed)}
+    counts = [counts_of(one) for one in found]
+    measured = {
+        name: patient_bootstrap(counts, metric, seed, _RESAMPLES) for name, metric in metrics.SLICE_METRICS.items()
+    }
+    return {**size, **measured}
