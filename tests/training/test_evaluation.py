@@ -58,6 +58,8 @@ def test_held_out_patients_are_segmented_by_the_real_command_and_measured(tmp_pa
     assert content["metrics"]["maximum_probability_roc_auc"]["value"] == 1.0
     assert content["about"]["models"]["segmentation"]["name"] == "bright"
     assert content["about"]["fold"] == 1
+    assert content["subgroups"]["site CS"]["patients"] == 1
+    assert content["subgroups"]["sequences: flair, t1, t1c"]["mean"] == pytest.approx(1.0, abs=0.02)
     rows = list(csv.DictReader((tmp_path / "out" / "per_patient.csv").open()))
     assert [row["patient"] for row in rows] == [names[1]]
     assert len(list(csv.DictReader((tmp_path / "out" / "per_slice.csv").open()))) == 6

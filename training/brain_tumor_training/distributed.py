@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -59,6 +59,13 @@ class Processes:
         """Until all processes have come this far."""
         if self.count > 1:
             distributed.barrier()
+
+    def from_first(self, numbers: Sequence[float], device: torch.device) -> list[float]:
+        """The first process's numbers, in all of them: what is decided by them is then decided alike."""
+        shared = torch.tensor(numbers, dtype=torch.float32, device=device)
+        if self.count > 1:
+            distributed.broadcast(shared, 0)
+        return [float(number) for number in shared]
 
     def share_of(self, batch_size: int) -> int:
         """Samples of each batch that fall to this process. Raises InputError unless all get the same number."""

@@ -30,7 +30,8 @@ class PatientOutcome:
     """What was found in one patient, slice by slice, axial, inferior first.
 
     classifier_scores: float [S], None where the model has no slice classifier. maximum_probability: of the
-    segmentation in each slice, float [S]. surface: None where the spacing is not real.
+    segmentation in each slice, float [S]. surface: None where the spacing is not real. sequences: those that differ
+    from FLAIR.
     """
 
     name: str
@@ -41,6 +42,7 @@ class PatientOutcome:
     surface: SurfaceDistances | None
     report: dict[str, Any]
     seconds: float
+    sequences: tuple[str, ...] = ("flair",)
 
     @property
     def volumetric_dice(self) -> float:
@@ -83,6 +85,7 @@ def compare(study: EvaluationStudy, segmentation: Segmentation) -> PatientOutcom
         surface=surface_distances(segmentation.mask, study.reference, spacing_mm) if study.has_real_spacing else None,
         report=segmentation.report,
         seconds=segmentation.seconds,
+        sequences=study.sequences,
     )
 
 

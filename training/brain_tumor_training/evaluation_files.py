@@ -13,6 +13,7 @@ from typing import Any
 from brain_tumor_training import metrics
 from brain_tumor_training.bootstrap import Estimate
 from brain_tumor_training.evaluation import PatientOutcome
+from brain_tumor_training.subgroups import subgroups
 
 
 def write_evaluation(
@@ -22,7 +23,7 @@ def write_evaluation(
     folder.mkdir(parents=True, exist_ok=True)
     report = outcomes[0].report
     made_by = {name: report[name] for name in ("models", "settings", "device", "precision", "software")}
-    content = {"about": {**about, **made_by}, "metrics": plain(summary)}
+    content = {"about": {**about, **made_by}, "metrics": plain(summary), "subgroups": plain(subgroups(outcomes))}
     (folder / "metrics.json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     _write_csv(folder / "per_patient.csv", (_patient_row(outcome) for outcome in outcomes))
     _write_csv(folder / "per_slice.csv", (row for outcome in outcomes for row in _slice_rows(outcome)))
@@ -70,6 +71,7 @@ def _patient_row(outcome: PatientOutcome) -> dict[str, Any]:
         "reference_ml": f"{counts.reference_voxels * outcome.voxel_volume_ml:.3f}",
         "predicted_ml": f"{counts.predicted_voxels * outcome.voxel_volume_ml:.3f}",
         "false_positive_ml_on_tumour_free_slices": f"{outcome.false_positive_volume_ml:.3f}",
+        "sequences": " ".join(outcome.sequences),
         "hd95_mm": "" if outcome.surface is None else f"{outcome.surface.hd95_mm:.2f}",
         "nsd_2mm": "" if outcome.surface is None else f"{outcome.surface.nsd_2mm:.4f}",
         "slices": len(counts.with_tumour),

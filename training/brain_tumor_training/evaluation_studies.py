@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ class EvaluationStudy:
     """A study on disk and its reference.
 
     reference: bool [S, H, W], axial, inferior first, on FLAIR's grid. geometry: FLAIR's own grid.
-    has_real_spacing: whether millimetres and millilitres mean what they say.
+    has_real_spacing: whether millimetres and millilitres mean what they say. sequences: those that differ from FLAIR.
     """
 
     name: str
@@ -38,6 +38,7 @@ class EvaluationStudy:
     reference: npt.NDArray[np.bool_]
     geometry: Geometry
     has_real_spacing: bool
+    sequences: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,15 @@ class KaggleSource:
                 paths[name] = Path(folder, f"{name}{_SUFFIX}")
                 sitk.WriteImage(image, str(paths[name]))
             study = StudyPaths(paths["flair"], paths.get("t1"), paths.get("t1c"))
-            yield EvaluationStudy(self.name, study, mask, geometry, False)
+            yield EvaluationStudy(self.name, study, mask, geometry, False, _distinct(images.sequences))
+
+
+def _distinct(sequences: Mapping[str, sitk.Image]) -> tuple[str, ...]:
+    """FLAIR, and which others are not a copy of it."""
+    flair = sitk.GetArrayViewFromImage(sequences["flair"])
+    others = [name for name in sequences if name != "flair"]
+    differing = [name for name in others if not np.array_equal(sitk.GetArrayViewFromImage(sequences[name]), flair)]
+    return ("flair", *differing)
 
 
 def _images_of(folder: Path) -> StudyImages:
@@ -104,7 +113,10 @@ class FolderSource:
             raise InputError(f"{paths['seg']} does not lie on FLAIR's grid.", "Resample the reference to it.")
         t1, t1c = (paths[name] if paths[name].exists() else None for name in ("t1", "t1c"))
         mask = AxialOrder.of(flair).to_axial(np.asarray(reference.array) > 0)
-        yield EvaluationStudy(self.name, StudyPaths(paths["flair"], t1, t1c), mask, flair, True)
+        present = tuple(
+            name for name, path in (("flair", paths["flair"]), ("t1", t1), ("t1c", t1c)) if path is not None
+        )
+        yield EvaluationStudy(self.name, StudyPaths(paths["flair"], t1, t1c), mask, flair, True, present)
 
 
 Source = KaggleSource | FolderSource
@@ -123,8 +135,3 @@ def folder_sources(root: Path) -> list[FolderSource]:
             "Give a folder with one folder per patient that holds flair.nii.gz and seg.nii.gz (t1, t1c if there are).",
         )
     return found
-
-
-def names_of(sources: Sequence[Source]) -> list[str]:
-    """The studies' names, in order."""
-    return [source.name for source in sources]

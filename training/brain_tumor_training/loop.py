@@ -22,7 +22,7 @@ from brain_tumor_training.losses import loss_named
 from brain_tumor_training.optimisation import EarlyStop, Plateau, build_optimiser, keras_epsilon, learning_rate
 from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.settings import Phase, TrainingSettings
-from brain_tumor_training.validation import forward, validate
+from brain_tumor_training.validation import ValidationResult, forward, validate
 from BrainTumorSegLib.engine.device import Compute
 
 logger = logging.getLogger(__name__)
@@ -167,21 +167,22 @@ class Trainer:
         return float(loss.detach())
 
     def _look(self, pool: SlicePool) -> None:
-        """Validate; all processes do, so that all come to the same decisions."""
+        """Validate; normalisation statistics differ a little between processes, so that the first decides for all."""
         look = self._settings.validation
         if look is None:
             return
-        found = validate(self._ema.module, pool, self._settings, self._loss, self._compute)
-        value = found.loss if look.monitor == "loss" else -found.score
+        found = ValidationResult(0.0, 0.0)
+        if self._processes.is_first:
+            found = validate(self._ema.module, pool, self._settings, self._loss, self._compute)
+        loss, score = self._processes.from_first([found.loss, found.score], self._compute.device)
+        value = loss if look.monitor == "loss" else -score
         self._plateau.look(value)
         is_best = self._stop.look(value)
         if self._processes.is_first:
-            self._run.log_validation(self._phase, self._step, found.loss, found.score)
+            self._run.log_validation(self._phase, self._step, loss, score)
             if is_best:
                 self._run.save_best(self._ema.module.state_dict())
-        logger.info(
-            "phase %d step %d validation loss %.4f score %.4f", self._phase, self._step, found.loss, found.score
-        )
+        logger.info("phase %d step %d validation loss %.4f score %.4f", self._phase, self._step, loss, score)
 
     def _log(self, loss: float, rate: float, slices_per_s: float) -> None:
         if self._processes.is_first:
