@@ -21,7 +21,7 @@ from BrainTumorSegLib.engine.model_index import ModelEntry
 from BrainTumorSegLib.engine.models import HOME_VARIABLE, ModelState, ModelStore
 
 PYTHON_FLOOR = (3, 11)
-PACKAGE_FLOORS: Mapping[str, str] = {"torch": "2.2", "monai": "1.6", "SimpleITK": "2.3", "numpy": "1.26"}
+PACKAGE_FLOORS: Mapping[str, str] = {"torch": "2.8", "monai": "1.6", "SimpleITK": "2.3", "numpy": "1.26"}
 """The oldest versions that work, the same as in pyproject.toml."""
 NEEDED_MEMORY_BYTES = 1_000_000_000
 """What a study takes at most; the design's limit."""
@@ -29,6 +29,9 @@ NEEDED_OUTPUT_BYTES = 100_000_000
 """Room for the results of a usual study: mask, report, preview and a compressed probability volume."""
 
 _NVIDIA_SMI_TIMEOUT_S = 10
+_IN_SLICER = (
+    "In Slicer, click 'Install Python packages...' under 'This computer', or, without internet, 'Install from folder...'."
+)
 
 
 class Status(enum.Enum):
@@ -95,7 +98,7 @@ def python_finding(version: tuple[int, ...]) -> Finding:
 
 def package_finding(package: str, floor: str) -> Finding:
     """Whether a package is installed in a version that works, without importing it."""
-    remedy = f"Install it: python -m pip install '{package}>={floor}' (in Slicer, click Segment tumour and accept)."
+    remedy = f"Install it: python -m pip install '{package}>={floor}'. {_IN_SLICER}"
     try:
         version = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -112,7 +115,8 @@ def import_finding() -> Finding:
         import torch
     except (ImportError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
-        remedy = "Install torch again, for this Python and processor: https://pytorch.org/get-started/locally"
+        remedy = "Install torch again, for this Python and processor: https://pytorch.org/get-started/locally. "
+        remedy += _IN_SLICER
         return Finding("torch import", Status.PROBLEM, f"torch can't be loaded: {reason}", remedy)
     return Finding("torch import", Status.OK, f"torch {torch.__version__} loads.")
 
