@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -28,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         chosen = build_parser().parse_args(arguments)
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+        # Of torchrun's processes, the first speaks for all.
+        level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
+        logging.basicConfig(level=level, format="%(asctime)s %(message)s")
         return chosen.run(chosen)
     except KeyboardInterrupt:
         return _render(Cancelled(), False)

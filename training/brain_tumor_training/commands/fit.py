@@ -22,7 +22,10 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         "in several processes.",
     )
     add_data_options(parser)
-    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder", dest="run_folder")
+    # torchrun takes "--run" for its own --run-path abbreviated (argparse, Python 3.11): hence the longer name.
+    parser.add_argument(
+        "--run", "--run-folder", type=Path, required=True, metavar="DIR", help="the run's folder", dest="run_folder"
+    )
     parser.add_argument("--fold", type=int, metavar="K", help="fold to hold out (needs --folds)")
     parser.set_defaults(run=_run)
 
@@ -79,11 +82,12 @@ def prepare_cache(arguments: argparse.Namespace) -> None:
 def step_bar() -> Iterator[Callable[[int, int, float], None]]:
     """Yields on_progress(steps done of the phase, its steps, loss): on a terminal and in the first process only."""
     from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
 
     from brain_tumor_training.distributed import Processes
 
     hidden = None if Processes.of_environment().is_first else True
-    with tqdm(unit="step", disable=hidden, leave=False) as bar:
+    with tqdm(unit="step", disable=hidden, leave=False) as bar, logging_redirect_tqdm():
 
         def show(done: int, total: int, loss: float) -> None:
             bar.total = total
@@ -94,6 +98,7 @@ def step_bar() -> Iterator[Callable[[int, int, float], None]]:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from brain_tumor_training.distributed import Processes
     from brain_tumor_training.fit import FitRequest, fit
 
     request = FitRequest(
@@ -109,5 +114,6 @@ def _run(arguments: argparse.Namespace) -> int:
     prepare_cache(arguments)
     with step_bar() as on_progress:
         weights = fit(request, on_progress)
-    print(weights)
+    if Processes.of_environment().is_first:
+        print(weights)
     return 0
