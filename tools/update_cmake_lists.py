@@ -40,7 +40,9 @@ def with_lists(text: str, lists: dict[str, list[str]]) -> str:
 
 
 def _relative(paths: list[Path], module: Path) -> list[str]:
-    return sorted(path.relative_to(module).as_posix() for path in paths)
+    """Without what tools leave behind in hidden folders, such as a linter's cache."""
+    relative = [path.relative_to(module) for path in paths]
+    return sorted(path.as_posix() for path in relative if not any(part.startswith(".") for part in path.parts))
 
 
 if __name__ == "__main__":
