@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import logging
 import os
 import queue
 import signal
@@ -27,8 +26,6 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
-
-logger = logging.getLogger(__name__)
 
 FINAL_EVENTS = frozenset({"done", "error", "pong"})
 LOG_TAIL_LINES = 12
@@ -176,10 +173,9 @@ class WorkerProcess:
                 self._events.put(event)
 
     def _read_log(self, stream: IO[bytes]) -> None:
+        # Kept for a crash report only: Slicer shows what is logged in a widget, which threads must not touch.
         for line in stream:
-            text = line.decode(errors="replace").rstrip()
-            self._log.append(text)
-            logger.debug("engine: %s", text)
+            self._log.append(line.decode(errors="replace").rstrip())
 
     def _is_over(self) -> bool:
         """Whether the child is dead and all it said has been read."""
@@ -241,7 +237,10 @@ def _own_group() -> dict[str, Any]:
 def _kill_tree(process: subprocess.Popen[bytes]) -> None:
     if os.name == "nt":
         subprocess.Popen(
-            ["taskkill", "/PID", str(process.pid), "/T", "/F"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ["taskkill", "/PID", str(process.pid), "/T", "/F"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            creationflags=subprocess.CREATE_NO_WINDOW,  # type: ignore[attr-defined]
         )
         return
     # The child heads its own session, so the group's id is its process id; what outlives it is still in the group.

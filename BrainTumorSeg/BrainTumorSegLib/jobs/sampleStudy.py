@@ -37,8 +37,13 @@ def registerSampleStudy() -> None:
 def loadSampleStudy(_source: Any = None) -> list[Any]:
     """Make the synthetic study and load its three volumes. Returns their nodes, FLAIR first.
 
-    Raises BrainTumorSegError if it can't be made.
+    Raises BrainTumorSegError if it can't be made, which is shown too: the Sample Data module shows nothing.
     """
+    with slicer.util.tryWithErrorDisplay("The sample study could not be loaded.", waitCursor=True):
+        return _loadSampleStudy()
+
+
+def _loadSampleStudy() -> list[Any]:
     with tempfile.TemporaryDirectory(prefix="BrainTumorSeg-", dir=slicer.app.temporaryPath) as folder:
         _makeStudy(folder)
         return [
@@ -50,12 +55,16 @@ def loadSampleStudy(_source: Any = None) -> list[Any]:
 def _makeStudy(folder: str) -> None:
     environment = childEnvironment(slicer.util.startupEnvironment())
     process = subprocess.Popen(
-        engineCommand("sample", folder), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        engineCommand("sample", folder),
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # there on Windows alone
     )
     while True:
         try:
             # The answer is a line or two, far less than the pipe holds.
-            _, said = process.communicate(timeout=0.05)
+            said = process.communicate(timeout=0.05)[1]
             break
         except subprocess.TimeoutExpired:
             slicer.app.processEvents()
