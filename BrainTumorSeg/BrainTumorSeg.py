@@ -71,7 +71,7 @@ class BrainTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = None
         self.controller = None
         self._parameterNode = None
-        self._parameterNodeGuiTag = None
+        self._guiTag = None
 
     def setup(self):
         """Called when the user opens the module for the first time, and after a reload."""
@@ -83,30 +83,37 @@ class BrainTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = BrainTumorSegLogic()
         self.controller = Controller(self.ui, self.logic, self._modelEntries(), self.resourcePath("requirements.txt"))
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneSettled)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartImportEvent, self.onSceneStartImport)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneSettled)
         self.initializeParameterNode()
 
     def cleanup(self):
         """Called before a reload and when the application closes."""
+        if self.controller is None:
+            return  # setup has failed, and Slicer has said so
         self.setParameterNode(None)
         self.removeObservers()
         self.logic.shutdown()
 
     def enter(self):
-        """Called each time the user opens the module."""
+        """Called each time the user opens the module. While another is open, the panel goes on following its job."""
         self.initializeParameterNode()
-
-    def exit(self):
-        """Called each time the user opens another module; a running job goes on."""
-        self.setParameterNode(None)
 
     def onSceneStartClose(self, _caller, _event):
         """A running job has lost its study: end it and its process."""
-        self.setParameterNode(None)
+        self._letGoOfParameters()
         self.logic.abandon()
 
-    def onSceneEndClose(self, _caller, _event):
+    def onSceneStartImport(self, _caller, _event):
+        """Selectors that follow the scene while it fills would undo the choices that come with it."""
+        self._letGoOfParameters()
+
+    def _letGoOfParameters(self):
+        self.setParameterNode(None)
+        self.logic.forgetParameterNode()
+
+    def onSceneSettled(self, _caller, _event):
         """Follow the new parameter node at once if the module is open."""
         if self.parent.isEntered:
             self.initializeParameterNode()
@@ -118,20 +125,29 @@ class BrainTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.onReload(self)
 
     def initializeParameterNode(self):
-        """Follow the scene's parameter node, and choose the volumes that are not chosen yet."""
-        self.setParameterNode(self.logic.getParameterNode())
-        self.controller.guessInputs()
+        """Follow the scene's parameter node, and choose the volumes where none is chosen yet."""
+        if self._parameterNode is None:
+            self.setParameterNode(self.logic.getParameterNode())
+        else:
+            self.controller.update()
+        self.controller.guessInputsOnce()
 
     def setParameterNode(self, parameterNode):
         """Bind the widgets to a parameter node; None to none."""
         if self._parameterNode is not None:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self._parameterNode.disconnectGui(self._guiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
         self._parameterNode = parameterNode
         if parameterNode is not None:
-            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+            # Not connectGui: it returns no tag (Slicer's pull request 8667), so nothing would ever be disconnected.
+            self._guiTag = parameterNode.connectParametersToGui(self._parameterWidgets())
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
         self.controller.show(parameterNode)
+
+    def _parameterWidgets(self):
+        """The widgets that show a parameter, by its name, which the .ui gives them as SlicerParameterName."""
+        named = ((widget.property("SlicerParameterName"), widget) for widget in vars(self.ui).values())
+        return {name: widget for name, widget in named if name}
 
     def onParameterNodeModified(self, _caller=None, _event=None):
         """Refresh what depends on the choices."""
@@ -159,16 +175,23 @@ class BrainTumorSegLogic(ScriptedLoadableModuleLogic):
         self.session = EngineSession(lambda: self._makeProcess(engineCommand("worker")))
         self.undo = SegmentationUndo()
         self.lastJob = None
+        self._parameters = None
         self._activities = []
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_INTERVAL_MS)
         self._timer.connect("timeout()", self.poll)
-        self._isShutDown = False
         slicer.app.connect("aboutToQuit()", self.shutdown)
 
     def getParameterNode(self):
-        """The module's choices in the scene."""
-        return BrainTumorSegParameterNode(super().getParameterNode())
+        """The module's choices in the scene; one wrapper for all, since each of them remembers what it has read."""
+        node = super().getParameterNode()
+        if self._parameters is None or self._parameters.parameterNode is not node:
+            self._parameters = BrainTumorSegParameterNode(node)
+        return self._parameters
+
+    def forgetParameterNode(self):
+        """Read the choices anew next time: the scene is about to replace them."""
+        self._parameters = None
 
     def segment(self, flairNode, t1Node=None, t1cNode=None, segmentationNode=None, **settings):
         """Segment one study, wait for it while the application stays alive, and return the segmentation node.
@@ -255,11 +278,7 @@ class BrainTumorSegLogic(ScriptedLoadableModuleLogic):
 
     def shutdown(self):
         """End everything for good: before a reload and when the application quits."""
-        if self._isShutDown:
-            return
-        self._isShutDown = True
         self.abandon()
-        slicer.app.disconnect("aboutToQuit()", self.shutdown)
 
     def _follow(self, activity):
         self._activities.append(activity)

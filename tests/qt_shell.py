@@ -14,11 +14,13 @@ advance, texts recorded), slice and 3D views, the real Segment Editor (calls rec
 from __future__ import annotations
 
 import enum
+import inspect
 import sys
 import time
 import types
 import typing
 import unittest
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,24 +43,29 @@ _STYLED = (
 )
 
 
+def _connect(self: Any, signal: str, slot: Callable[..., Any]) -> None:
+    """PythonQt's connect: the signal by its whole signature; the slot gets as many of its arguments as it takes."""
+    if self.metaObject().indexOfSignal(QtCore.QMetaObject.normalizedSignature(signal).toStdString()) < 0:
+        raise LookupError(f"{type(self).__name__} has no signal {signal}")
+    parameters = inspect.signature(slot).parameters.values()
+    given = len([each for each in signal.split("(")[1].rstrip(")").split(",") if each])
+    if not any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters):
+        given = min(given, len(parameters))
+    getattr(self, signal.split("(")[0]).connect(lambda *arguments: slot(*arguments[:given]))
+
+
 def _style(base: type, **extra: Any) -> type:
     """A subclass of a PySide class that is used as PythonQt presents it: properties are attributes, not methods."""
 
     def attribute(name: str) -> property:
         return property(lambda self: self.property(name), lambda self, value: self.setProperty(name, value))
 
-    def connect(self: Any, signal: str, slot: Callable[..., Any]) -> None:
-        getattr(self, signal.split("(")[0]).connect(slot)
-
-    def disconnect(self: Any, signal: str, slot: Callable[..., Any]) -> None:
-        getattr(self, signal.split("(")[0]).disconnect(slot)
-
     meta = base.staticMetaObject  # type: ignore[attr-defined]
     known = {meta.property(i).name() for i in range(meta.propertyCount())}
     # A property that Python declares is an attribute already.
     known -= {name for each in base.__mro__ for name, what in vars(each).items() if isinstance(what, QtCore.Property)}
     members: dict[str, Any] = {name: attribute(name) for name in _PROPERTIES if name in known}
-    members |= {"connect": connect, "disconnect": disconnect, "name": attribute("objectName")}
+    members |= {"connect": _connect, "name": attribute("objectName")}
     members["className"] = lambda self: base.__name__
     return type(base.__name__, (base,), members | extra)
 
@@ -236,10 +243,13 @@ class _Application(QtCore.QObject):
         QtCore.QSettings.setPath(QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, temporaryPath)
 
     def connect(self, signal: str, slot: Callable[..., Any]) -> None:  # type: ignore[override]
-        getattr(self, signal.split("(")[0]).connect(slot)
+        _connect(self, signal, slot)
 
-    def disconnect(self, signal: str, slot: Callable[..., Any]) -> None:  # type: ignore[override]
-        getattr(self, signal.split("(")[0]).disconnect(slot)
+    def setOverrideCursor(self, shape: Any) -> None:
+        self.qt.setOverrideCursor(shape)
+
+    def restoreOverrideCursor(self) -> None:
+        self.qt.restoreOverrideCursor()
 
     def testingEnabled(self) -> bool:
         return False
@@ -331,33 +341,37 @@ def _parse(kind: type, text: str) -> Any:
 
 
 def _makeParameter(name: str, kind: Any, validators: tuple[Any, ...]) -> property:
-    isNode = isinstance(kind, type) and issubclass(kind, slicer.vtkMRMLNode)
-
-    def read(self: Any) -> Any:
-        node = self.parameterNode
-        return node.GetNodeReference(name) if isNode else _parse(kind, node.GetParameter(name))
+    """A parameter as Slicer keeps it: read once, also a node, and again whenever the parameter node is modified."""
+    isNode = _isNodeClass(kind)
 
     def write(self: Any, value: Any) -> None:
         if not (isNode and value is None) and not isinstance(value, (float, int) if kind is float else kind):
             raise TypeError(f"{name} must be a {kind.__name__}, was {value!r}")
         for validator in validators:
             validator.validate(value)
-        self.parameterNode.SetParameter(name, "" if isNode else _serialise(value))
-        if isNode:
-            self.parameterNode.SetNodeReferenceID(name, value.GetID() if value is not None else None)
+        with slicer.util.NodeModify(self.parameterNode):
+            self.parameterNode.SetParameter(name, "" if isNode else _serialise(value))
+            if isNode:
+                self.parameterNode.SetNodeReferenceID(name, value.GetID() if value is not None else None)
+            self._values[name] = value
 
-    return property(read, write)
+    return property(lambda self: self._values[name], write)
+
+
+def _isNodeClass(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, slicer.vtkMRMLNode)
 
 
 def _access(widget: Any, kind: Any) -> tuple[Callable[[], Any], Callable[[Any], None], Any]:
     """How to read and write a widget for a type, and its signal; the pairs that Slicer's connectors know."""
-    if kind is bool and isinstance(widget, QtWidgets.QCheckBox):
+    qt, ctk = sys.modules["qt"], sys.modules["ctk"]
+    if kind is bool and type(widget) is qt.QCheckBox:
         return lambda: widget.checked, lambda value: setattr(widget, "checked", value), widget.toggled
-    if kind is float and isinstance(widget, QtWidgets.QDoubleSpinBox | _SliderWidget):
+    if kind is float and type(widget) in (qt.QDoubleSpinBox, ctk.ctkSliderWidget):
         return lambda: widget.value, lambda value: setattr(widget, "value", value), widget.valueChanged
-    if isinstance(widget, _NodeComboBox) and issubclass(kind, slicer.vtkMRMLNode):
+    if type(widget) is slicer.qMRMLNodeComboBox and _isNodeClass(kind):
         return widget.currentNode, widget.setCurrentNode, widget.currentNodeChanged
-    if isinstance(widget, QtWidgets.QComboBox) and issubclass(kind, enum.Enum):
+    if type(widget) is qt.QComboBox and issubclass(kind, enum.Enum):
         members = list(kind)
         widget.clear()
         for member in members:
@@ -371,7 +385,11 @@ def _access(widget: Any, kind: Any) -> tuple[Callable[[], Any], Callable[[Any], 
 
 
 def parameterNodeWrapper(description: type) -> type:
-    """The part of Slicer's decorator that this module uses: typed attributes in the node, bound to widgets."""
+    """The part of Slicer's decorator that this module uses: typed attributes in the node, bound to widgets.
+
+    Its traps are imitated too: ``connectGui`` returns no tag, and what watches the parameter node for the widgets goes
+    on watching after ``disconnectGui``.
+    """
     hints = typing.get_type_hints(description, include_extras=True)
     kinds: dict[str, Any] = {}
     defaults: dict[str, Any] = {}
@@ -379,41 +397,55 @@ def parameterNodeWrapper(description: type) -> type:
     for name, hint in hints.items():
         kind, *annotations = typing.get_args(hint) if typing.get_origin(hint) is typing.Annotated else (hint,)
         kinds[name], members[name] = kind, _makeParameter(name, kind, tuple(annotations))
-        isNode = isinstance(kind, type) and issubclass(kind, slicer.vtkMRMLNode)
-        defaults[name] = None if isNode else getattr(description, name)
+        defaults[name] = None if _isNodeClass(kind) else getattr(description, name)
 
     def __init__(self: Any, node: Any) -> None:
-        self.parameterNode, self._bindings, self._isUpdating = node, {}, False
-        for name, default in defaults.items():
-            if not node.HasParameter(name):
-                setattr(self, name, default)
+        self.parameterNode, self._bindings, self._isUpdating, self._values = node, {}, False, {}
+        weak = weakref.ref(self)
+        for name in kinds:
+            readAgain(self, name)
+            # One a parameter, as in Slicer: VTK calls the node's very first observer after all others.
+            node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_, n=name: weak() and readAgain(weak(), n))
 
-    def connectGui(self: Any, ui: Any) -> int:
-        named = {w.property("SlicerParameterName"): w for w in vars(ui).values() if w.property("SlicerParameterName")}
-        binding = {name: _access(widget, kinds[name]) for name, widget in named.items()}
-        slots = []
+    def readAgain(self: Any, name: str) -> None:
+        node, kind = self.parameterNode, kinds[name]
+        if not node.HasParameter(name):
+            setattr(self, name, defaults[name])
+        isNode = _isNodeClass(kind)
+        self._values[name] = node.GetNodeReference(name) if isNode else _parse(kind, node.GetParameter(name))
+
+    def connectParametersToGui(self: Any, widgets: dict[str, Any]) -> int:
+        tag = len(self._bindings)
+        self._bindings[tag] = binding = {name: _access(widget, kinds[name]) for name, widget in widgets.items()}
         for name, (get, put, signal) in binding.items():
             put(getattr(self, name))
-            slot = lambda *_, name=name, get=get: self._isUpdating or setattr(self, name, get())  # noqa: E731
-            signal.connect(slot)
-            slots.append((signal, slot))
-        tag = self.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: refresh(self, binding))
-        self._bindings[tag] = slots
-        return int(tag)
+            signal.connect(lambda *_, n=name, g=get: fromGui(self, tag, n, g))
+        self.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: refresh(self))
+        return tag
 
-    def refresh(self: Any, binding: dict[str, Any]) -> None:
-        if not self._isUpdating:
-            self._isUpdating = True
+    def connectGui(self: Any, ui: Any) -> None:
+        named = {w.property("SlicerParameterName"): w for w in vars(ui).values()}
+        connectParametersToGui(self, {name: widget for name, widget in named.items() if name})
+
+    def fromGui(self: Any, tag: int, name: str, get: Callable[[], Any]) -> None:
+        if self._bindings[tag] and not self._isUpdating:
+            setattr(self, name, get())
+
+    def refresh(self: Any) -> None:
+        if self._isUpdating:
+            return
+        self._isUpdating = True
+        for binding in self._bindings.values():
             for name, (_get, put, _signal) in binding.items():
                 put(getattr(self, name))
-            self._isUpdating = False
+        self._isUpdating = False
 
-    def disconnectGui(self: Any, tag: int) -> None:
-        self.parameterNode.RemoveObserver(tag)
-        for signal, slot in self._bindings.pop(tag, []):
-            signal.disconnect(slot)
+    def disconnectGui(self: Any, tag: int | None) -> None:
+        if tag in self._bindings:
+            self._bindings[tag] = {}
 
     members |= {"__init__": __init__, "connectGui": connectGui, "disconnectGui": disconnectGui}
+    members["connectParametersToGui"] = connectParametersToGui
     for name in ("AddObserver", "RemoveObserver", "StartModify", "EndModify", "Modified"):
         members[name] = lambda self, *arguments, _name=name: getattr(self.parameterNode, _name)(*arguments)
     return type(description.__name__, (), members)
@@ -494,17 +526,28 @@ class Shell:
             self.app.processEvents()
             time.sleep(0.002)
 
+    def enter(self, widget: Any) -> None:
+        """The user opens the module."""
+        self.parent.isEntered = True
+        widget.enter()
+        self.app.processEvents()
+
+    def leave(self, widget: Any) -> None:
+        """The user opens another module; Slicer calls exit where a widget has it."""
+        if hasattr(widget, "exit"):
+            widget.exit()
+        self.parent.isEntered = False
+
     def open(self, widgetClass: Any) -> Any:
         """Make the module's widget as the application does when the user first opens the module."""
         qt = sys.modules["qt"]
         self.parent = qt.QWidget()
         self.parent.setLayout(QtWidgets.QVBoxLayout())
-        self.parent.isEntered = True
+        self.parent.isEntered = False
         widget = widgetClass(self.parent)
         widget.setup()
         self._opened.append((self.parent, widget, widget.ui))
         self.parent.resize(460, 1100)
         self.parent.show()
-        widget.enter()
-        self.app.processEvents()
+        self.enter(widget)
         return widget

@@ -171,11 +171,9 @@ def test_a_job_survives_that_another_module_is_opened(
 ) -> None:
     engine(stage_s=0.1)
     begin(shell, panel)
-    panel.exit()
-    shell.parent.isEntered = False
+    shell.leave(panel)
     shell.processEventsUntil(lambda: not panel.controller.isRunning)
-    shell.parent.isEntered = True
-    panel.enter()
+    shell.enter(panel)
     assert panel.ui.segmentationSelector.currentNode() is not None
     assert panel.ui.measurementsTable.rowCount == 2
     assert panel.ui.segmentButton.text == "Segment tumour"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import slicer
 
+from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.jobs.settings import JobSettings
 
 
@@ -45,18 +46,49 @@ def test_threshold_and_volume_can_only_be_set_without_the_recommendation(panel: 
     assert panel.ui.minimumVolumeSpinBox.enabled
 
 
-def test_choices_survive_that_the_module_is_left_and_opened_again(panel: Any, study: dict[str, Any]) -> None:
+def test_choices_survive_that_the_module_is_left_and_opened_again(
+    shell: Any, panel: Any, study: dict[str, Any]
+) -> None:
     panel.ui.guessButton.click()
     panel.ui.ttaCheckBox.click()
-    panel.exit()
-    panel.enter()
+    panel.ui.deviceComboBox.setCurrentIndex(1)
+    panel.ui.t1Selector.setCurrentNode(None)
+    for _ in range(3):
+        shell.leave(panel)
+        shell.enter(panel)
     assert panel.ui.ttaCheckBox.checked
+    assert panel.ui.deviceComboBox.currentIndex == 1
+    assert panel.ui.flairSelector.currentNode() is study["FLAIR"]
+    assert panel.ui.t1Selector.currentNode() is None, "a volume that was left out stays out"
+
+
+def test_an_opened_scene_brings_its_own_choices(shell: Any, panel: Any, study: dict[str, Any], scene: Any) -> None:
+    panel.ui.guessButton.click()
+    scene.InvokeEvent(scene.StartImportEvent)
+    panel.ui.flairSelector.setCurrentNode(None)  # as a selector does while its scene fills
+    scene.InvokeEvent(scene.EndImportEvent)
     assert panel.ui.flairSelector.currentNode() is study["FLAIR"]
 
 
-def test_a_choice_made_by_a_script_shows_in_the_panel(panel: Any) -> None:
+def test_what_goes_wrong_in_a_click_is_shown(
+    shell: Any, panel: Any, study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise InputError("Python is gone.", "Install it again.")
+
+    monkeypatch.setattr(panel.logic, "_makePythonProcess", refuse)
+    panel.controller._areModelsKnown = False
+    panel.ui.guessButton.click()
+    panel.ui.segmentButton.click()
+    assert shell.dialogs.shown == ["Python is gone. Install it again."]
+
+
+def test_a_choice_made_by_a_script_shows_in_the_panel(panel: Any, study: dict[str, Any]) -> None:
     panel.logic.getParameterNode().keepProbability = True
+    panel.logic.getParameterNode().flair = study["FLAIR"]
     assert panel.ui.keepProbabilityCheckBox.checked
+    assert panel.ui.flairSelector.currentNode() is study["FLAIR"]
+    assert panel.ui.segmentButton.enabled
 
 
 def test_the_probability_volume_is_added_when_wanted(panel: Any, click: Any, study: dict[str, Any], scene: Any) -> None:

@@ -14,6 +14,7 @@ from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from BrainTumorSegLib.jobs.activity import State
 from BrainTumorSegLib.jobs.childWork import ChildWork
 from BrainTumorSegLib.jobs.dependencies import installPackages, missingPackages, offlineArguments
+from BrainTumorSegLib.widget.clicks import visibly
 from BrainTumorSegLib.widget.words import runningText
 from BrainTumorSegLib.worker import Event
 
@@ -37,10 +38,10 @@ class ComputerPanel:
         self._install, self._examine, self._diagnostics = install, examine, diagnostics
         self._work: ChildWork | None = None
         self.findings: list[Mapping[str, Any]] = []
-        ui.installButton.connect("clicked(bool)", self.onInstall)
-        ui.installOfflineButton.connect("clicked(bool)", self.onInstallOffline)
-        ui.checkButton.connect("clicked(bool)", self.onCheck)
-        ui.copyDiagnosticsButton.connect("clicked(bool)", self.onCopyDiagnostics)
+        ui.installButton.connect("clicked()", visibly(self.onInstall))
+        ui.installOfflineButton.connect("clicked()", visibly(self.onInstallOffline))
+        ui.checkButton.connect("clicked()", visibly(self.onCheck))
+        ui.copyDiagnosticsButton.connect("clicked()", visibly(self.onCopyDiagnostics))
 
     def ensurePackages(self) -> str:
         """Bring what is missing after asking. Returns "" when all is there, else why not and what to do."""
@@ -67,12 +68,19 @@ class ComputerPanel:
             self._work.onChanged = self._onInstallChanged
             self._onInstallChanged()
 
+    def missingText(self) -> str:
+        """Which packages the children lack and what to do, "" when all are there; asks nothing, installs nothing."""
+        missing = () if slicer.app.testingEnabled() else missingPackages(self._requirementsPath)
+        if not missing:
+            return ""
+        names = _("Python packages are missing: {names}.").format(names=", ".join(missing))
+        return f"{names} {_('Install them with the buttons under This computer.')}"
+
     def onCheck(self) -> None:
         """Ask the engine what this computer can run."""
-        missing = () if slicer.app.testingEnabled() else missingPackages(self._requirementsPath)
+        missing = self.missingText()
         if missing:
-            names = _("Python packages are missing: {names}.").format(names=", ".join(missing))
-            self._ui.computerStatusLabel.text = f"{names} {_('Install them with the buttons below.')}"
+            self._ui.computerStatusLabel.text = missing
             return
         self._ui.checkButton.enabled = False
         self._ui.computerStatusLabel.text = _("Checking this computer (some seconds)...")

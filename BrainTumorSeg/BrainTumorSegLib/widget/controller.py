@@ -19,12 +19,14 @@ from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.inputGuess import databaseTagReader, guessInputs
 from BrainTumorSegLib.scene.resultImport import EditedPolicy, hasEditedTumour
 from BrainTumorSegLib.scene.studyExport import checkVolume
+from BrainTumorSegLib.widget.clicks import visibly
 from BrainTumorSegLib.widget.computerPanel import ComputerPanel
 from BrainTumorSegLib.widget.modelChoice import ModelChoice
 from BrainTumorSegLib.widget.modelsPanel import ModelsPanel, confirmDownload
 from BrainTumorSegLib.widget.parameters import BrainTumorSegParameterNode, jobSettings
 from BrainTumorSegLib.widget.resultPanel import ResultPanel
 from BrainTumorSegLib.widget.segmentPanel import SegmentPanel
+from BrainTumorSegLib.widget.words import failureText
 
 
 class Controller:
@@ -41,12 +43,12 @@ class Controller:
         self._segmentPanel = SegmentPanel(ui)
         self._resultPanel = ResultPanel(ui, logic.undo)
         self._modelChoice = ModelChoice(ui.modelComboBox, entries, self._onModelChosen)
-        self._modelsPanel = ModelsPanel(ui, entries, logic.startModelWork)
         self._computerPanel = ComputerPanel(
             ui, requirementsPath, logic.startInstallation, logic.examine, self._diagnostics
         )
-        ui.segmentButton.connect("clicked(bool)", self.onSegment)
-        ui.guessButton.connect("clicked(bool)", self.guessInputs)
+        self._modelsPanel = ModelsPanel(ui, entries, logic.startModelWork, self._computerPanel.missingText)
+        ui.segmentButton.connect("clicked()", visibly(self.onSegment))
+        ui.guessButton.connect("clicked()", visibly(self.guessInputs))
 
     @property
     def isRunning(self) -> bool:
@@ -54,7 +56,7 @@ class Controller:
         return self.activity is not None and not self.activity.isFinished
 
     def show(self, parameters: BrainTumorSegParameterNode | None) -> None:
-        """Follow another parameter node; None while the scene is closed or another module is open."""
+        """Follow another parameter node; None while the scene is closed."""
         self.parameters = parameters
         self.update()
 
@@ -71,6 +73,12 @@ class Controller:
             self._segmentPanel.showActivity(self.activity)
         else:
             self._segmentPanel.showReady(self._missing())
+
+    def guessInputsOnce(self) -> None:
+        """Choose the volumes unless the user has chosen any: a T1 that was left out stays out."""
+        parameters = self.parameters
+        if parameters is not None and (parameters.flair, parameters.t1, parameters.t1c) == (None, None, None):
+            self.guessInputs()
 
     def guessInputs(self) -> None:
         """Choose the volumes that are not chosen yet by name and DICOM tags."""
@@ -118,12 +126,15 @@ class Controller:
         assert isinstance(work, ChildWork)
         name = self.parameters.model if self.parameters is not None else ""
         needed = [each for each in self._modelsPanel.withClassifier(name) if work.states.get(each.name) != "installed"]
+        isDamaged = any(work.states.get(each.name) == "damaged" for each in needed)
         if not needed:
             self._areModelsKnown = True
             self._startJob()
-        elif confirmDownload(needed, self._ui.mirrorLineEdit.text):
+        elif confirmDownload(needed, self._ui.mirrorLineEdit.text, isDamaged):
             model = self._modelsPanel.withClassifier(name)[0]
             self._follow(self._logic.startModelWork("download", model.name), lambda _work: self._startJob())
+        elif isDamaged:
+            self._segmentPanel.showText(_("Nothing was segmented: the model on this computer is damaged."))
         else:
             self._segmentPanel.showText(_("Nothing was segmented: the model is not on this computer."))
 
@@ -165,7 +176,7 @@ class Controller:
             then(activity)
         elif activity.failure is not None:
             self._areModelsKnown = self._areModelsKnown and activity.failure.kind != "model"
-            self._segmentPanel.showText(str(activity.failure))
+            self._segmentPanel.showText(failureText(activity.failure))
         else:
             self._segmentPanel.showText(_("Cancelled. The scene is as it was."))
 

@@ -12,7 +12,8 @@ from slicer.i18n import tr as _
 from BrainTumorSegLib.engine.model_index import ModelEntry
 from BrainTumorSegLib.jobs.activity import State
 from BrainTumorSegLib.jobs.childWork import ChildWork
-from BrainTumorSegLib.widget.words import runningText, sizeText
+from BrainTumorSegLib.widget.clicks import visibly
+from BrainTumorSegLib.widget.words import failureText, runningText, sizeText
 
 StartWork = Callable[..., ChildWork]
 """start(action, *operands) begins one action in a child process; the caller polls it."""
@@ -23,23 +24,24 @@ MIRROR_SETTING = "BrainTumorSeg/Mirror"
 class ModelsPanel:
     """Lists the index; asks the child process for what is on this computer, never before the section is opened.
 
-    ui: the widgets of the .ui by name. entries: the index. start: begins an action. states: last known, by name.
+    ui: the widgets of the .ui by name. entries: the index. start: begins an action. missing: says which packages of
+    the child's are not installed yet, "" if none. states: last known, by name.
     """
 
-    def __init__(self, ui: Any, entries: Sequence[ModelEntry], start: StartWork) -> None:
-        self._ui, self._entries, self._start = ui, entries, start
+    def __init__(self, ui: Any, entries: Sequence[ModelEntry], start: StartWork, missing: Callable[[], str]) -> None:
+        self._ui, self._entries, self._start, self._missing = ui, entries, start, missing
         self._work: ChildWork | None = None
         self.states: dict[str, str] = {}
         self._fillTable()
         ui.mirrorLineEdit.text = slicer.util.settingsValue(MIRROR_SETTING, "")
         ui.modelsTable.connect("itemSelectionChanged()", self._updateButtons)
-        ui.modelsCollapsibleButton.connect("contentsCollapsed(bool)", self.onCollapsed)
-        ui.downloadModelButton.connect("clicked(bool)", self.onDownload)
-        ui.importModelButton.connect("clicked(bool)", self.onImport)
-        ui.verifyModelButton.connect("clicked(bool)", self.onVerify)
-        ui.removeModelButton.connect("clicked(bool)", self.onRemove)
-        ui.removeAllModelsButton.connect("clicked(bool)", self.onRemoveAll)
-        ui.mirrorLineEdit.connect("editingFinished()", self.onMirror)
+        ui.modelsCollapsibleButton.connect("contentsCollapsed(bool)", visibly(self.onCollapsed))
+        ui.downloadModelButton.connect("clicked()", visibly(self.onDownload))
+        ui.importModelButton.connect("clicked()", visibly(self.onImport))
+        ui.verifyModelButton.connect("clicked()", visibly(self.onVerify))
+        ui.removeModelButton.connect("clicked()", visibly(self.onRemove))
+        ui.removeAllModelsButton.connect("clicked()", visibly(self.onRemoveAll))
+        ui.mirrorLineEdit.connect("editingFinished()", visibly(self.onMirror))
         self._updateButtons()
 
     def onCollapsed(self, isCollapsed: bool) -> None:
@@ -110,7 +112,10 @@ class ModelsPanel:
         return self._entries[row] if 0 <= row < len(self._entries) else None
 
     def _begin(self, action: str, *operands: str) -> None:
-        if not self._isBusy:
+        missing = self._missing()
+        if missing:
+            self._ui.modelsStatusLabel.text = missing
+        elif not self._isBusy:
             self._work = self._start(action, *operands)
             self._work.onChanged = lambda work=self._work: self.onWorkChanged(work)  # type: ignore[misc]
             self.onWorkChanged(self._work)
@@ -137,15 +142,23 @@ class ModelsPanel:
         self._ui.modelDescriptionLabel.text = entry.description if entry is not None else ""
 
 
-def confirmDownload(entries: Sequence[ModelEntry], mirror: str) -> bool:
-    """Ask once, with size, source and licence. True where there is nothing to download."""
+def confirmDownload(entries: Sequence[ModelEntry], mirror: str, isDamaged: bool = False) -> bool:
+    """Ask once, with size, source and licence. True where there is nothing to download.
+
+    isDamaged: there is a file, but its SHA-256 is not the published one.
+    """
     if not entries:
         return True
+    reason = (
+        _("The model on this computer is damaged: its SHA-256 is not the published one. It is not used.")
+        if isDamaged
+        else _("The segmentation needs a model that is not on this computer yet.")
+    )
     text = _(
-        "The segmentation needs a model that is not on this computer yet.\n\n"
-        "Model: {names}\nSize: {size}\nSource: {source}\nLicence: {licence}\n\n"
+        "{reason}\n\nModel: {names}\nSize: {size}\nSource: {source}\nLicence: {licence}\n\n"
         "The licence allows non-commercial use only. Download it now?"
     ).format(
+        reason=reason,
         names=", ".join(entry.title for entry in entries),
         size=sizeText(sum(entry.size_bytes for entry in entries)),
         source=mirror or _("the release page of BrainTumorSeg on GitHub"),
@@ -165,7 +178,7 @@ def _stateText(state: str | None) -> str:
 
 def _workText(work: ChildWork) -> str:
     if work.failure is not None:
-        return str(work.failure)
+        return failureText(work.failure)
     if work.state is State.CANCELLED:
         return _("Cancelled. The next download goes on from here.")
     return work.message if work.isFinished else runningText(work, None)

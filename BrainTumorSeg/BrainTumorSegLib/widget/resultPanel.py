@@ -23,6 +23,7 @@ from BrainTumorSegLib.scene.review import (
     slicesToReview,
 )
 from BrainTumorSegLib.scene.undo import SegmentationUndo
+from BrainTumorSegLib.widget.clicks import visibly
 
 
 class ResultPanel:
@@ -36,14 +37,14 @@ class ResultPanel:
         self._segmentationId = ""
         self._flairId = ""
         self._isCurrent = True
-        ui.editButton.connect("clicked(bool)", self.onEdit)
-        ui.show3DButton.connect("toggled(bool)", self.onShow3D)
-        ui.previousSliceButton.connect("clicked(bool)", self.onPreviousSlice)
-        ui.nextSliceButton.connect("clicked(bool)", self.onNextSlice)
-        ui.measureButton.connect("clicked(bool)", self.onMeasure)
-        ui.undoButton.connect("clicked(bool)", self.onUndo)
-        ui.exportButton.connect("clicked(bool)", self.onExport)
-        ui.measurementsTable.connect("cellClicked(int,int)", self.onLesionClicked)
+        ui.editButton.connect("clicked()", visibly(self.onEdit))
+        ui.show3DButton.connect("toggled(bool)", visibly(self.onShow3D))
+        ui.previousSliceButton.connect("clicked()", visibly(self.onPreviousSlice))
+        ui.nextSliceButton.connect("clicked()", visibly(self.onNextSlice))
+        ui.measureButton.connect("clicked()", visibly(self.onMeasure))
+        ui.undoButton.connect("clicked()", visibly(self.onUndo))
+        ui.exportButton.connect("clicked()", visibly(self.onExport))
+        ui.measurementsTable.connect("cellClicked(int,int)", visibly(self.onLesionClicked))
 
     def show(self, segmentationNode: Any, flairNode: Any) -> None:
         """Show the result in these nodes; either may be None."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from BrainTumorSegLib.jobs.activity import Activity, State
+from BrainTumorSegLib.jobs.activity import Activity, Failure, State
 
 
 def stageText(stage: str) -> str:
@@ -42,6 +42,14 @@ def runningText(activity: Activity, timeLeft_s: float | None) -> str:
     if activity.state is State.CANCELLING:
         return _("Cancelling...")
     return ", ".join(text for text in (stageText(activity.stage), timeText(timeLeft_s)) if text)
+
+
+def failureText(failure: Failure) -> str:
+    """Why something failed and what to do about it here: the engine's own advice on models names shell commands."""
+    if failure.kind != "model":
+        return str(failure)
+    hint = _("In Slicer: click 'Segment tumour' again to download it, or use 'Import file...' under 'Models'.")
+    return f"{failure} {hint}"
 
 
 def sizeText(size_bytes: int) -> str:
