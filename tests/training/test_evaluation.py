@@ -7,11 +7,12 @@ import pytest
 import SimpleITK as sitk
 
 from brain_tumor_training.bundles import BundleDescription, export_bundle, write_index
-from brain_tumor_training.evaluation_studies import FolderSource, KaggleSource
+from brain_tumor_training.evaluation_studies import FileSource, KaggleSource, data_sources
 from brain_tumor_training.kaggle import read_patient
 from brain_tumor_training.main import main
 from BrainTumorSegLib.engine.bundle import Recommendation
 from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.reading import StudyPaths
 from bundles import CHANNELS_2D, bright_flair_network, bright_slice_classifier
 from kaggle_phantom import write_data_set, write_patient
 
@@ -97,12 +98,26 @@ def test_a_kaggle_stack_is_written_in_lps_order(tmp_path: Path) -> None:
     assert not study.paths.flair.exists()
 
 
+def test_studies_of_ones_own_are_evaluated_as_they_lie(tmp_path: Path) -> None:
+    for name, dtype in (("f", np.float32), ("m", np.uint8)):
+        sitk.WriteImage(sitk.GetImageFromArray(np.eye(4, dtype=dtype)[None]), str(tmp_path / f"{name}.nii.gz"))
+    table = tmp_path / "patients.csv"
+    table.write_text("patient,flair,t1,t1c,mask,fold\na,f.nii.gz,,,m.nii.gz,0\n")
+    with data_sources(table)["a"].open() as study:
+        assert study.reference.sum() == 4
+        assert study.sequences == ("flair",)
+        assert study.has_real_spacing
+    with pytest.raises(InputError, match=r"can't be changed.*Kaggle's folder alone"):
+        data_sources(table, "sagittal")
+
+
 def test_a_reference_on_another_grid_is_refused(tmp_path: Path) -> None:
     for name, spacing in (("flair", 1.0), ("seg", 2.0)):
         image = sitk.Image(4, 4, 4, sitk.sitkUInt8)
         image.SetSpacing((spacing,) * 3)
         sitk.WriteImage(image, str(tmp_path / f"{name}.nii.gz"))
-    with pytest.raises(InputError, match=r"does not lie on FLAIR's grid.*Resample"), FolderSource(tmp_path).open():
+    study = FileSource("one", StudyPaths(tmp_path / "flair.nii.gz"), tmp_path / "seg.nii.gz")
+    with pytest.raises(InputError, match=r"does not lie on FLAIR's grid.*Resample"), study.open():
         pass
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from brain_tumor_training.evaluation import PatientOutcome, evaluate, summarise
 from brain_tumor_training.evaluation_files import write_evaluation
-from brain_tumor_training.evaluation_studies import KaggleSource
+from brain_tumor_training.evaluation_studies import Source, data_sources
 from brain_tumor_training.exporting import ExportRequest, calibrate_run, export_run
 from brain_tumor_training.fit import FitRequest, fit
-from brain_tumor_training.kaggle import patient_folders, read_folds, split
+from brain_tumor_training.kaggle import read_folds, split
 from brain_tumor_training.loop import Progress
 from brain_tumor_training.segment_command import SegmentCommand
 from brain_tumor_training.settings import TrainingSettings
@@ -73,9 +73,9 @@ class CrossValidation:
         request = ExportRequest(name, "0.0.1", f"fold {fold}", "Made for cross-validation.", classifier=companion)
         export_run(run, request, release)
 
-    def _held_out(self, fold: int) -> Sequence[KaggleSource]:
-        folders = {folder.name: folder for folder in patient_folders(self.data)}
-        return [KaggleSource(folders[name]) for name in split(folders, read_folds(self.folds), fold)[1]]
+    def _held_out(self, fold: int) -> Sequence[Source]:
+        sources = data_sources(self.data)
+        return [sources[name] for name in split(sources, read_folds(self.folds), fold)[1]]
 
     def _write(self, folder: Path, outcomes: Sequence[PatientOutcome], fold: int | None) -> None:
         about = {"seed": self.seed, "fold": fold, "options": list(self.options), "protocol": "patients"}

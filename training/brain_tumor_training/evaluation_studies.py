@@ -14,6 +14,7 @@ import SimpleITK as sitk
 
 from brain_tumor_training.kaggle import SEQUENCES, read_patient
 from brain_tumor_training.study_changes import CHANGES, StudyImages
+from brain_tumor_training.training_data import KagglePatient, training_sources
 from BrainTumorSegLib.engine.axial import AxialOrder
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.geometry import Geometry, Volume
@@ -93,45 +94,60 @@ def _images_of(folder: Path) -> StudyImages:
 
 
 @dataclass(frozen=True)
-class FolderSource:
-    """A folder with flair.nii.gz, seg.nii.gz (tumour: labels over 0) and, where there are, t1.nii.gz, t1c.nii.gz."""
+class FileSource:
+    """A study that lies ready: its files, and its reference on FLAIR's grid (tumour: labels over 0)."""
 
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        """The folder's name."""
-        return self.folder.name
+    name: str
+    paths: StudyPaths
+    reference: Path
 
     @contextmanager
     def open(self) -> Iterator[EvaluationStudy]:
         """Raises InputError if the reference does not lie on FLAIR's grid."""
-        paths = {name: self.folder / f"{name}{_SUFFIX}" for name in (*SEQUENCES, "seg")}
-        flair = Geometry.of_image(sitk.ReadImage(str(paths["flair"])))
-        reference = Volume.of_image(sitk.ReadImage(str(paths["seg"])))
+        flair = Geometry.of_image(sitk.ReadImage(str(self.paths.flair)))
+        reference = Volume.of_image(sitk.ReadImage(str(self.reference)))
         if not reference.geometry.is_close_to(flair, 1e-3):
-            raise InputError(f"{paths['seg']} does not lie on FLAIR's grid.", "Resample the reference to it.")
-        t1, t1c = (paths[name] if paths[name].exists() else None for name in ("t1", "t1c"))
+            raise InputError(f"{self.reference} does not lie on FLAIR's grid.", "Resample the reference to it.")
         mask = AxialOrder.of(flair).to_axial(np.asarray(reference.array) > 0)
-        present = tuple(
-            name for name, path in (("flair", paths["flair"]), ("t1", t1), ("t1c", t1c)) if path is not None
-        )
-        yield EvaluationStudy(self.name, StudyPaths(paths["flair"], t1, t1c), mask, flair, True, present)
+        given = {"flair": self.paths.flair, "t1": self.paths.t1, "t1c": self.paths.t1c}
+        present = tuple(name for name, path in given.items() if path is not None)
+        yield EvaluationStudy(self.name, self.paths, mask, flair, True, present)
 
 
-Source = KaggleSource | FolderSource
+Source = KaggleSource | FileSource
 
 
-def folder_sources(root: Path) -> list[FolderSource]:
-    """Every folder in ``root`` that holds FLAIR and a reference. Raises InputError if there is none."""
-    found = [
-        FolderSource(folder)
-        for folder in sorted(root.iterdir() if root.is_dir() else ())
-        if all((folder / f"{name}{_SUFFIX}").exists() for name in ("flair", "seg"))
-    ]
+def folder_sources(root: Path) -> list[FileSource]:
+    """Every folder in ``root`` that holds flair.nii.gz and seg.nii.gz (and t1.nii.gz, t1c.nii.gz where there are).
+
+    Raises InputError if there is none.
+    """
+    folders = sorted(root.iterdir()) if root.is_dir() else []
+    found = [_folder_source(one) for one in folders if all((one / f"{n}{_SUFFIX}").exists() for n in ("flair", "seg"))]
     if not found:
         raise InputError(
             f"No study was found in {root}.",
             "Give a folder with one folder per patient that holds flair.nii.gz and seg.nii.gz (t1, t1c if there are).",
         )
     return found
+
+
+def data_sources(data: Path, change: str | None = None) -> dict[str, Source]:
+    """The patients of training data (see training_data) by name, to be evaluated on.
+
+    Raises InputError for a change of studies that are not written here but lie ready, and as training_sources does.
+    """
+    sources: dict[str, Source] = {}
+    for patient in training_sources(data):
+        if isinstance(patient, KagglePatient):
+            sources[patient.name] = KaggleSource(patient.folder, change)
+        elif change is None:
+            sources[patient.name] = FileSource(patient.name, patient.paths, patient.mask)
+        else:
+            raise InputError("Studies of your own can't be changed.", "Use --change with Kaggle's folder alone.")
+    return sources
+
+
+def _folder_source(folder: Path) -> FileSource:
+    t1, t1c = (path if path.exists() else None for path in (folder / f"t1{_SUFFIX}", folder / f"t1c{_SUFFIX}"))
+    return FileSource(folder.name, StudyPaths(folder / f"flair{_SUFFIX}", t1, t1c), folder / f"seg{_SUFFIX}")

@@ -35,8 +35,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from brain_tumor_training.recipe import load_recipe
     from BrainTumorSegLib.engine.errors import InputError
 
-    if arguments.folds is None or arguments.data is None or arguments.data.is_file():
-        raise InputError("Cross-validation needs the data as studies.", "Give --data (Kaggle's folder) and --folds.")
+    if arguments.folds is None or arguments.data is None:
+        raise InputError("Cross-validation needs the data as studies, and folds.", "Give --data and --folds.")
     base = FitRequest(
         settings=read_recipe(arguments),
         cache=arguments.cache,

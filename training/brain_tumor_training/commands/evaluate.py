@@ -22,7 +22,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         "own, and compare. Writes metrics.json, per_patient.csv and per_slice.csv.",
     )
     parser.add_argument("output", type=Path, metavar="OUT_DIR", help="folder for the results")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder in Kaggle's layout")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="Kaggle's folder, or a CSV of your own NIfTI files")
     parser.add_argument("--folds", type=Path, metavar="CSV", help="folds by patient; without it all patients are taken")
     parser.add_argument("--fold", type=int, metavar="K", help="the held-out fold")
     parser.add_argument(
@@ -77,8 +77,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _sources(arguments: argparse.Namespace) -> Sequence[Source]:
-    from brain_tumor_training.evaluation_studies import KaggleSource, folder_sources
-    from brain_tumor_training.kaggle import patient_folders, read_folds, split
+    from brain_tumor_training.evaluation_studies import data_sources, folder_sources
+    from brain_tumor_training.kaggle import read_folds, split
     from brain_tumor_training.study_changes import CHANGES
     from BrainTumorSegLib.engine.errors import InputError
 
@@ -92,11 +92,11 @@ def _sources(arguments: argparse.Namespace) -> Sequence[Source]:
         )
     if arguments.external is not None:
         return folder_sources(arguments.external)[: arguments.limit]
-    folders = {folder.name: folder for folder in patient_folders(arguments.data)}
-    names = list(folders)
+    sources = data_sources(arguments.data, arguments.change)
+    names = list(sources)
     if arguments.folds is not None:
         names = split(names, read_folds(arguments.folds), arguments.fold)[1]
-    return [KaggleSource(folders[name], arguments.change) for name in names][: arguments.limit]
+    return [sources[name] for name in names][: arguments.limit]
 
 
 @contextmanager
