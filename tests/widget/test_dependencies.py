@@ -112,10 +112,35 @@ def test_a_failed_torch_installation_is_a_message(ensure: Any, computer: Compute
 
 
 def test_without_the_pytorch_extension_the_message_says_where_to_get_it(
-    ensure: Any, computer: Computer, monkeypatch: pytest.MonkeyPatch
+    ensure: Any, computer: Computer, shell: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    shell.dialogs.answer = False
     assert "Extensions Manager" in ensure()
+
+
+@pytest.mark.parametrize(
+    ("arrives", "said"), [(True, "Restart Slicer, then click"), (False, "Install PyTorch in the Extensions Manager")]
+)
+def test_the_pytorch_extension_is_installed_when_wanted(
+    ensure: Any, computer: Computer, shell: Any, monkeypatch: pytest.MonkeyPatch, arrives: bool, said: str
+) -> None:
+    asked = []
+
+    class Manager:
+        interactive = True
+
+        def installExtensionFromServer(self, name: str, restart: bool) -> bool:
+            asked.append((name, restart, self.interactive))
+            return arrives
+
+    manager = Manager()
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    monkeypatch.setattr(shell.app, "extensionsManagerModel", lambda: manager, raising=False)
+    assert said in ensure()
+    assert asked == [("PyTorch", False, False)]
+    assert manager.interactive
+    assert "Slicer must be restarted" in shell.dialogs.shown[0]
 
 
 def test_nothing_is_installed_while_slicer_tests(

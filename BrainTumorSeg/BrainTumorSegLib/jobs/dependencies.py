@@ -100,14 +100,7 @@ def offlineArguments(requirementsPath: str, folder: Path) -> list[str]:
 
 
 def _installTorch() -> None:
-    try:
-        # A module of the PyTorch extension, which this extension depends on.
-        logic = importlib.import_module("PyTorchUtils").PyTorchUtilsLogic()
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "The extension PyTorch is not installed, which installs torch for this computer's graphics card.",
-            "Install PyTorch in the Extensions Manager and restart Slicer, or use 'Install from folder...'.",
-        ) from error
+    logic = _pytorchLogic()
     try:
         with torchStaysOut():
             logic.installTorch(askConfirmation=True, torchVersionRequirement=f">={TORCH_FLOOR}")
@@ -115,6 +108,38 @@ def _installTorch() -> None:
         raise InputError(f"PyTorch could not be installed: {error}.", _OFFLINE) from error
     if not isTorchRecent(installedTorch()):
         raise InputError("PyTorch was not installed.", _LATER)
+
+
+def _pytorchLogic() -> Any:
+    try:
+        # A module of the PyTorch extension, which this extension depends on.
+        return importlib.import_module("PyTorchUtils").PyTorchUtilsLogic()
+    except ModuleNotFoundError as error:
+        if _installPytorchExtension():
+            raise InputError(
+                "The extension PyTorch is installed.", "Restart Slicer, then click 'Segment tumour' again."
+            ) from error
+        raise InputError(
+            "The extension PyTorch is not installed, which installs torch for this computer's graphics card.",
+            "Install PyTorch in the Extensions Manager and restart Slicer, or use 'Install from folder...'.",
+        ) from error
+
+
+def _installPytorchExtension() -> bool:
+    """Ask, then install the extension where this one was added from a folder; whether it is there after a restart."""
+    question = (
+        "The segmentation needs torch, which Slicer's extension PyTorch installs for this computer's graphics card.\n\n"
+        "Install the extension PyTorch now? Slicer must be restarted afterwards."
+    )
+    if not slicer.util.confirmOkCancelDisplay(question, f"{REQUESTER} - Install an extension"):
+        return False
+    manager = slicer.app.extensionsManagerModel()
+    wasInteractive, manager.interactive = manager.interactive, False  # one question is enough
+    try:
+        # Without its own restart, which would not ask about what is unsaved.
+        return bool(manager.installExtensionFromServer("PyTorch", False))
+    finally:
+        manager.interactive = wasInteractive
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -32,6 +32,7 @@ class ModelsPanel:
         self._ui, self._entries, self._start, self._missing = ui, entries, start, missing
         self._work: ChildWork | None = None
         self.states: dict[str, str] = {}
+        ui.modelsTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         self._fillTable()
         ui.mirrorLineEdit.text = slicer.util.settingsValue(MIRROR_SETTING, "")
         ui.modelsTable.connect("itemSelectionChanged()", self._updateButtons)
@@ -128,7 +129,6 @@ class ModelsPanel:
             texts = (name, _stateText(self.states.get(entry.name)), sizeText(entry.size_bytes), entry.licence)
             for column, text in enumerate(texts):
                 table.setItem(row, column, qt.QTableWidgetItem(text))
-        table.resizeColumnsToContents()
 
     def _updateButtons(self) -> None:
         entry = self._selected

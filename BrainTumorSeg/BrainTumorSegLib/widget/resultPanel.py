@@ -37,6 +37,7 @@ class ResultPanel:
         self._segmentationId = ""
         self._flairId = ""
         self._isCurrent = True
+        ui.measurementsTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         ui.editButton.connect("clicked()", visibly(self.onEdit))
         ui.show3DButton.connect("toggled(bool)", visibly(self.onShow3D))
         ui.previousSliceButton.connect("clicked()", visibly(self.onPreviousSlice))
@@ -78,7 +79,6 @@ class ResultPanel:
         if rows:
             total_ml = sum(float(texts[1]) for texts, _centroid in rows)
             self._fillRow(len(rows), [_("All"), f"{total_ml:.2f}", "", "", ""])
-        self._ui.measurementsTable.resizeColumnsToContents()
         self._ui.resultLabel.text = self._resultText(len(rows))
 
     def _fillRow(self, row: int, texts: list[str]) -> None:
