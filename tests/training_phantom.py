@@ -13,7 +13,7 @@ from brain_tumor_training.cache import CachedPatient
 from brain_tumor_training.data import SlicePool
 from brain_tumor_training.distributed import Processes
 from brain_tumor_training.loop import Pools, Trainer
-from brain_tumor_training.settings import Phase, TrainingSettings
+from brain_tumor_training.settings import OptimiserSettings, Phase, TrainingSettings
 from BrainTumorSegLib.engine.device import Compute
 
 CPU = Compute(torch.device("cpu"), torch.float32, "CPU")
@@ -58,20 +58,14 @@ def load_pools(_size_px: int) -> Pools:
     return Pools(SlicePool.of_all(patients(2)), SlicePool.of_all(patients(3)[2:]))
 
 
-def main() -> None:
+def train_plainly(run: Path) -> None:
     """Train without anything that depends on how a batch is divided, in as many processes as torchrun started."""
-    settings = tiny_settings(loss="binary_cross_entropy", optimiser=_plain_optimiser(), gradient_norm=None)
+    optimiser = OptimiserSettings("adamw", {"eps": 1e-3})
+    settings = tiny_settings(loss="binary_cross_entropy", optimiser=optimiser, gradient_norm=None)
     processes = Processes.of_environment()
     with processes.joined(CPU.device):
-        trainer = Trainer(tiny_network(with_chance=False), settings, CPU, Path(sys.argv[1]), processes)
-        trainer.fit(load_pools)
-
-
-def _plain_optimiser() -> object:
-    from brain_tumor_training.settings import OptimiserSettings
-
-    return OptimiserSettings("adamw", {"eps": 1e-3})
+        Trainer(tiny_network(with_chance=False), settings, CPU, run, processes).fit(load_pools)
 
 
 if __name__ == "__main__":
-    main()
+    train_plainly(Path(sys.argv[1]))
