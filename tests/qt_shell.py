@@ -1,9 +1,10 @@
 """A small stand-in for Slicer's application: enough to load the module's real .ui with real Qt and click it.
 
 Real here: Qt (PySide6, off-screen), the .ui file, the module's own code, MRML (slicer-core), ``slicer.util`` and
-``VTKObservationMixin``. Imitated: PythonQt's style over PySide (properties as attributes, ``connect("clicked(bool)",
-f)``), the few ctk and qMRML widgets of the .ui, ``ScriptedLoadableModule*``, the scalar, enum and node subset of
-``parameterNodeWrapper`` with its GUI binding, ``slicer.i18n``, and the application object.
+``VTKObservationMixin``. Imitated: PythonQt's style over PySide (properties as attributes, ``connect("clicked()", f)``,
+refused for a signal that isn't there), the few ctk and qMRML widgets of the .ui, ``ScriptedLoadableModule*``, the
+scalar, enum and node subset of ``parameterNodeWrapper`` with its GUI binding and that binding's traps, ``slicer.i18n``,
+and the application object.
 
 Not covered: PythonQt's own bugs and ownership rules, Slicer's look, real ctk and qMRML widgets (sorting, filtering and
 the menu of the node selector), module discovery and reload by the module manager, modal dialogs (answers are given in

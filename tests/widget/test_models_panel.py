@@ -72,6 +72,17 @@ def test_opening_the_section_shows_what_is_installed(shell: Any, models: Any) ->
     assert texts == ["NET (recommended)", "available", "19.2 MB", "CC-BY-NC-SA-4.0"]
 
 
+def test_without_its_packages_the_section_says_so_and_starts_no_child(
+    shell: Any, models: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = models("installed")
+    monkeypatch.setattr(shell.app, "testingEnabled", lambda: False)
+    monkeypatch.setattr("BrainTumorSegLib.widget.computerPanel.missingPackages", lambda _path: ("filelock>=3.13",))
+    made.ui.modelsCollapsibleButton.collapsed = False
+    assert made.logic._activities == []
+    assert made.ui.modelsStatusLabel.text.startswith("Python packages are missing: filelock>=3.13. Install them")
+
+
 def test_the_first_click_asks_once_with_size_source_and_licence_then_segments(
     shell: Any, models: Any, study: dict[str, Any]
 ) -> None:
