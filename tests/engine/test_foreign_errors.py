@@ -14,6 +14,23 @@ def test_want_of_memory_has_its_own_kind() -> None:
     assert isinstance(translate(MemoryError()), MemoryExhaustedError)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "could not create a primitive",  # oneDNN
+        "Failed to allocate memory for image.",  # ITK
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory",
+    ],
+)
+def test_want_of_memory_is_known_by_the_words_of_each_library(said: str) -> None:
+    assert isinstance(translate(RuntimeError(said)), MemoryExhaustedError)
+
+
+def test_an_operation_that_onednn_does_not_know_is_no_want_of_memory() -> None:
+    error = RuntimeError("could not create a primitive descriptor for a convolution forward propagation primitive")
+    assert translate(error).kind == "defect"
+
+
 def test_missing_package_is_named_with_a_remedy() -> None:
     try:
         __import__("no_such_package_here")

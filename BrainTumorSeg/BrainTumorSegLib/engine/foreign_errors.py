@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from pathlib import Path
 
 from BrainTumorSegLib.engine.errors import BrainTumorSegError, MemoryExhaustedError
 
 PACKAGE_FOLDER = Path(__file__).parents[1]
+
+# PyTorch's and ITK's allocators raise a plain RuntimeError. So does oneDNN, which only names the step that failed; its
+# words for an operation that it does not know go on with " descriptor".
+_OUT_OF_MEMORY = re.compile(
+    r"not enough memory|out of memory|can't allocate memory|failed to allocate memory|bad_alloc"
+    r"|could not (create|execute) a primitive(?! descriptor)",
+    re.IGNORECASE,
+)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a library's error means that it got no memory.
+
+    >>> is_out_of_memory(RuntimeError("could not create a primitive"))
+    True
+    """
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and bool(_OUT_OF_MEMORY.search(str(error)))
+    )
 
 
 def translate(error: Exception) -> BrainTumorSegError:
@@ -18,7 +38,7 @@ def translate(error: Exception) -> BrainTumorSegError:
     """
     if isinstance(error, BrainTumorSegError):
         return error
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return MemoryExhaustedError(
             "There is not enough memory for this study.", "Close other programs, or use a machine with more memory."
         )

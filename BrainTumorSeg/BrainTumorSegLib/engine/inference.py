@@ -12,6 +12,7 @@ from torch import nn
 
 from BrainTumorSegLib.engine.device import Compute
 from BrainTumorSegLib.engine.errors import Cancelled, MemoryExhaustedError
+from BrainTumorSegLib.engine.foreign_errors import is_out_of_memory
 from BrainTumorSegLib.engine.networks.folding import fold_batch_norm
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class NetworkRunner:
             try:
                 outputs.append(self._forward(make_input(batch)))
             except (MemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 self._use_less_memory(error)
                 continue
@@ -96,11 +97,3 @@ class NetworkRunner:
                 "Close other programs, or run on a machine with at least 2 GB of free memory.",
             ) from error
         logger.warning(self.notes[-1])
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """PyTorch has a class for this on GPUs alone; its CPU allocator raises a plain RuntimeError."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error)
-    return "not enough memory" in text or "out of memory" in text or "can't allocate memory" in text

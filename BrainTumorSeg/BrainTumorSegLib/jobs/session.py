@@ -25,6 +25,7 @@ class EngineSession:
         self._process: WorkerProcess | None = None
         self._waiting: dict[str, OnEvent] = {}
         self._isPolling = False
+        self._isSpent = False
         self.isChecked = False
 
     @property
@@ -63,12 +64,17 @@ class EngineSession:
                 self._dispatch(event)
         finally:
             self._isPolling = False
+        if self._isSpent and not self._waiting:
+            self._end()
 
     def stop(self) -> None:
         """End the engine's process tree now. Nobody who waited is told: whoever stops it knows why."""
-        process, self._process = self._process, None
         self._waiting.clear()
-        self.isChecked = False
+        self._end()
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        self.isChecked = self._isSpent = False
         if process is not None:
             process.kill()
             logger.info("Engine process ended")
@@ -78,6 +84,9 @@ class EngineSession:
             # Dead: the next request starts a new one. Everybody who waits gets such an event.
             self._process = None
             self.isChecked = False
+        if event.name == "error" and event.content["kind"] == "memory":
+            # oneDNN, torch's library for CPUs, goes on failing in a process that got no memory once.
+            self._isSpent = True
         if event.id is None:
             return
         onEvent = self._waiting.pop(event.id, None) if event.is_final else self._waiting.get(event.id)
