@@ -30,7 +30,7 @@ NEEDED_OUTPUT_BYTES = 100_000_000
 
 _NVIDIA_SMI_TIMEOUT_S = 10
 _IN_SLICER = (
-    "In Slicer, click 'Install Python packages...' under 'This computer', or, without internet, 'Install from folder...'."
+    "In Slicer, click 'Install Python packages...' under 'This computer', or 'Install from folder...' without internet."
 )
 
 

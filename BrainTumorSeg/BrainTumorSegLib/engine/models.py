@@ -126,7 +126,7 @@ class ModelStore:
         entry = self.entry(name)
         whole = self._whole_copy(entry)
         if whole is None:
-            with self._locked(is_cancelled), output_errors(self._cached(entry)):
+            with self._locked(is_cancelled), _cache_errors(self._cached(entry)):
                 # Asked again under the lock: another process may have brought it meanwhile.
                 whole = self._whole_copy(entry) or self._fetch(entry, on_progress, is_cancelled)
         on_progress(entry.size_bytes, entry.size_bytes)
@@ -179,7 +179,7 @@ class ModelStore:
         """Alone among all processes in the cache folder, made if need be. The system frees the lock of a dead one."""
         lock_path = self.cache_folder / ".lock"
         lock = filelock.FileLock(lock_path)
-        with output_errors(lock_path):
+        with _cache_errors(lock_path):
             self.cache_folder.mkdir(parents=True, exist_ok=True)
             while not lock.is_locked:
                 with contextlib.suppress(filelock.Timeout):
@@ -305,6 +305,18 @@ def find_packaged_index(start: Path) -> Path:
         if (path := folder / "Models.json").is_file():
             return path
     raise ModelError(f"The index of models is missing: {library} has no Resources/Models.json.", "Install it again.")
+
+
+@contextlib.contextmanager
+def _cache_errors(target: Path) -> Iterator[None]:
+    """As ``output_errors``, with the way to another folder: nobody chose this one."""
+    try:
+        with output_errors(target):
+            yield
+    except OutputError as error:
+        if HOME_VARIABLE in error.action:
+            raise
+        raise OutputError(error.message, f"{error.action} {HOME_VARIABLE} sets the folder for models.") from error
 
 
 def _sha256(path: Path) -> str:

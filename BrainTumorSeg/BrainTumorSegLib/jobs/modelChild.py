@@ -83,6 +83,9 @@ def _removeAll(store: ModelStore, _send: Callable[..., None]) -> str:
     if store.cache_folder.exists():
         with output_errors(store.cache_folder):
             shutil.rmtree(store.cache_folder)
+            # Its own folder goes too, unless somebody keeps something else there.
+            if not any(store.home.iterdir()):
+                store.home.rmdir()
         return "Removed every downloaded model from this computer."
     return "No downloaded model was on this computer."
 

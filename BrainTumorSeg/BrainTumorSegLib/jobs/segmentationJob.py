@@ -21,6 +21,7 @@ from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.resultImport import EditedPolicy, ImportedResult, ResultFiles, importResult
 from BrainTumorSegLib.scene.studyExport import ExportedStudy, exportStudy
 from BrainTumorSegLib.scene.undo import SegmentationUndo
+from BrainTumorSegLib.scene.volumeGeometry import localToWorld
 from BrainTumorSegLib.worker import Event
 
 logger = logging.getLogger(__name__)
@@ -90,6 +91,9 @@ class SegmentationJob(Activity):
         self._progress("export", 0.0)
         self._folder = _newFolder(self._temporaryPath)
         flair, t1, t1c = (_node(each) for each in (self._nodes.flair, self._nodes.t1, self._nodes.t1c))
+        target = _node(self._nodes.segmentation)
+        if target is not None:
+            localToWorld(target)  # raises now, not after the work, if the result could not be put there
         self._study = exportStudy(flair, t1, t1c, self._folder)
         self._progress("start", 0.0)
         if self._session.isChecked:

@@ -32,9 +32,10 @@ def localToWorld(node: slicer.vtkMRMLTransformableNode) -> Matrix:
     if transformNode is None:
         return np.eye(4)
     if not transformNode.IsTransformToWorldLinear():
+        kind = "segmentation" if node.IsA("vtkMRMLSegmentationNode") else "volume"
         raise InputError(
-            "The volume lies under a non-linear transform, which bends its voxel grid.",
-            "Harden the transform: in the Data module right-click the volume, then 'Harden transform'.",
+            f"The {kind} lies under a non-linear transform, which bends its voxel grid.",
+            f"Harden the transform: in the Data module right-click the {kind}, then 'Harden transform'.",
         )
     matrix = vtk.vtkMatrix4x4()
     transformNode.GetMatrixTransformToWorld(matrix)
