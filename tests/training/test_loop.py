@@ -50,6 +50,15 @@ def test_training_lowers_the_loss_and_logs_it(tmp_path: Path) -> None:
     assert losses[-1] < 0.6 * losses[0]
 
 
+def test_the_mean_of_the_weights_starts_anew_with_each_phase(tmp_path: Path) -> None:
+    """The second phase can't move the weights, so their mean is what the first one ended with, not its history."""
+    still = Phase(SIZE_PX, 3, 1e-30, schedule="constant")
+    moving = Phase(SIZE_PX, 6, 1e-1, schedule="constant")
+    last = _weights(_trainer(tmp_path / "last", phases=(moving,), ema_decay=0.0).fit(load_pools))
+    mean = _weights(_trainer(tmp_path / "mean", phases=(moving, still), ema_decay=0.99).fit(load_pools))
+    torch.testing.assert_close(mean["0.weight"], last["0.weight"], rtol=1e-5, atol=1e-6)
+
+
 def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
     one = _weights(_trainer(tmp_path / "one").fit(load_pools))
     other = _weights(_trainer(tmp_path / "other", seed=4).fit(load_pools))

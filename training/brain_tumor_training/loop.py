@@ -66,9 +66,7 @@ class Trainer:
         self._processes = processes
         self._network = network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._parallel = processes.wrap(self._network)
-        self._ema = AveragedModel(
-            self._network, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay), use_buffers=True
-        )
+        self._ema = self._new_mean()
         self._optimiser = build_optimiser(
             settings.optimiser, self._network.parameters(), settings.phases[0].learning_rate
         )
@@ -107,6 +105,9 @@ class Trainer:
 
     def _run_phase(self, phase: Phase, load: LoadPools, workers: int, on_progress: Progress, budget: float) -> float:
         """Steps through one phase; returns what is left of the budget, 0 or less if it did not last."""
+        if self._step == 0:
+            # Weights learned at another sampling are no part of this phase's mean.
+            self._ema = self._new_mean()
         pools = load(phase.size_px)
         per_epoch = math.ceil(len(pools.training) / self._settings.batch_size)
         steps = phase.steps if phase.steps is not None else (phase.epochs or 0) * per_epoch
@@ -132,6 +133,10 @@ class Trainer:
             if budget <= 0 and self._step < steps:
                 return budget
         return max(budget, 1)
+
+    def _new_mean(self) -> AveragedModel:
+        mean = get_ema_multi_avg_fn(self._settings.ema_decay)
+        return AveragedModel(self._network, multi_avg_fn=mean, use_buffers=True)
 
     def _look_every(self, per_epoch: int) -> int:
         look = self._settings.validation
