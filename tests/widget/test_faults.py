@@ -83,6 +83,19 @@ def test_a_problem_of_the_computer_stops_the_job_before_it_begins(
     assert panel.ui.statusLabel.text == "torch can't be loaded: wrong build Install torch."
 
 
+def test_an_engine_that_never_answers_is_ended_and_said(
+    shell: Any, panel: Any, click: Any, module: Any, study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("BrainTumorSegLib.jobs.segmentationJob.ENGINE_PATIENCE_S", 1.0)
+    # As if the launcher between Slicer and its Python did not pass on what is asked.
+    monkeypatch.setattr(module, "engineCommand", lambda *_: [sys.executable, "-c", "import time; time.sleep(60)"])
+    panel.ui.guessButton.click()
+    click(panel)
+    assert "The engine has not answered for 1 s." in panel.ui.statusLabel.text
+    assert panel.logic.session.process is None
+    assert panel.ui.segmentButton.text == "Segment tumour"
+
+
 def test_an_engine_deaf_to_cancel_is_ended(
     shell: Any, panel: Any, click: Any, study: dict[str, Any], engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
