@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from brain_tumor_training import curves
 from brain_tumor_training.settings import TrainingSettings
 from brain_tumor_training.splits import Split
 from BrainTumorSegLib.engine.device import Compute
@@ -32,6 +33,7 @@ class RunFolder:
     def __init__(self, folder: Path) -> None:
         self.path = folder
         self.weights = folder / "weights.pt"
+        self._curves = curves.Curves(folder / curves.FOLDER)
 
     @property
     def is_finished(self) -> bool:
@@ -71,6 +73,7 @@ class RunFolder:
 
     def finish(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Writes weights.pt."""
+        self._curves.close()
         _save(dict(weights), self.weights)
 
     def save_best(self, weights: Mapping[str, torch.Tensor]) -> None:
@@ -91,15 +94,20 @@ class RunFolder:
         return torch.load(path, map_location=device, weights_only=True) if path.exists() else None
 
     def log(self, phase: int, step: int, loss: float, rate: float, slices_per_s: float) -> None:
-        """A line of log.csv."""
+        """A line of log.csv, and the same for TensorBoard."""
         _append(self.path / "log.csv", _LOG, [phase, step, f"{loss:.5f}", f"{rate:.3g}", f"{slices_per_s:.1f}"])
+        self._curves.add(
+            phase, step, {"training/loss": loss, "training/learning_rate": rate, "training/slices_per_s": slices_per_s}
+        )
 
     def log_validation(self, phase: int, step: int, loss: float, score: float) -> None:
-        """A line of validation.csv."""
+        """A line of validation.csv, and the same for TensorBoard."""
         _append(self.path / "validation.csv", _VALIDATION, [phase, step, f"{loss:.5f}", f"{score:.5f}"])
+        self._curves.add(phase, step, {"validation/loss": loss, "validation/score": score})
 
     def forget_after(self, phase: int, step: int) -> None:
         """Drops lines that an interrupted run logged after its last checkpoint: they will come again."""
+        self._curves.forget_after(phase, step)
         for name in ("log.csv", "validation.csv"):
             path = self.path / name
             if path.exists():
