@@ -35,6 +35,16 @@ def test_the_residual_blocks_and_gates_lose_their_batch_normalisation() -> None:
     assert (before, after) == (39, 3)
 
 
+@pytest.mark.parametrize(
+    ("name", "left"),
+    # Of the network: one of the bridge, inside MONAI's ADN block.
+    [("EfficientNetLite0Classifier", 0), ("ResUNetPlusPlusLite0", 1)],
+)
+def test_no_batch_normalisation_of_the_light_encoder_is_left(name: str, left: int) -> None:
+    folded = fold_batch_norm(build_network(name, {}))
+    assert sum(isinstance(module, nn.BatchNorm2d) for module in folded.modules()) == left
+
+
 def test_the_original_stays_as_it_was() -> None:
     network = build_network("ResUNet", {})
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}

@@ -70,6 +70,8 @@ class InvertedResidual(nn.Module):
     Attribute names are those of the published weights' keys.
     """
 
+    conv_norm_pairs = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
+
     def __init__(self, input_channels: int, stage: Stage, stride: int) -> None:
         super().__init__()
         wide = input_channels * stage.expansion
@@ -102,28 +104,20 @@ def build_blocks() -> nn.ModuleList:
     return blocks
 
 
-class EfficientNetLite0(nn.Module):
-    """Stem, sixteen inverted residual blocks, head, global average, dropout, dense.
+class EfficientNetLite0Encoder(nn.Module):
+    """Stem and sixteen inverted residual blocks: what a decoder builds on. 2,958,848 trainable parameters at 3 channels.
 
-    forward: float [B, input_channels, H, W], H and W multiples of 32 -> logits [B, outputs]. 4,652,008 parameters at
-    three channels and 1000 outputs (4,694,024 with BN statistics, as Keras counts), 3,372,289 at one output;
-    0.501 GMAC a slice at 256 x 256. Its ImageNet weights (``networks/imagenet.py``) expect (x - 127) / 128 of RGB
-    values 0-255.
-
-    Source: Tan and Le, "EfficientNet", ICML 2019, and Google's EfficientNet-lite (2020). The stochastic depth used
-    to train the published weights is left out: it changes nothing at inference.
+    ``features`` gives the maps; the attribute names are those of the published weights' keys.
     """
 
-    def __init__(self, input_channels: int = 3, outputs: int = 1000, dropout: float = 0.2) -> None:
+    conv_norm_pairs: tuple[tuple[str, str], ...] = (("_conv_stem", "_bn0"),)
+
+    def __init__(self, input_channels: int = 3) -> None:
         super().__init__()
         self.input_channels = input_channels
         self._conv_stem = spatial_conv(input_channels, STEM_CHANNELS, kernel=3, stride=2)
         self._bn0 = batch_norm(STEM_CHANNELS)
         self._blocks = build_blocks()
-        self._conv_head = nn.Conv2d(STAGES[-1].channels, HEAD_CHANNELS, 1, bias=False)
-        self._bn1 = batch_norm(HEAD_CHANNELS)
-        self._dropout = nn.Dropout(dropout)
-        self._fc = nn.Linear(HEAD_CHANNELS, outputs)
 
     def features(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Maps float [B, C, H, W] to five maps at strides 2, 4, 8, 16, 32 with ``FEATURE_CHANNELS`` channels.
@@ -138,6 +132,28 @@ class EfficientNetLite0(nn.Module):
             if index in FEATURE_BLOCKS:
                 maps.append(x)
         return maps
+
+
+class EfficientNetLite0(EfficientNetLite0Encoder):
+    """The encoder with head, global average, dropout, dense.
+
+    forward: float [B, input_channels, H, W], H and W multiples of 32 -> logits [B, outputs]. 4,652,008 parameters at
+    three channels and 1000 outputs (4,694,024 with BN statistics, as Keras counts), 3,372,289 at one output;
+    0.501 GMAC a slice at 256 x 256. Its ImageNet weights (``networks/imagenet.py``) expect (x - 127) / 128 of RGB
+    values 0-255.
+
+    Source: Tan and Le, "EfficientNet", ICML 2019, and Google's EfficientNet-lite (2020). The stochastic depth used
+    to train the published weights is left out: it changes nothing at inference.
+    """
+
+    conv_norm_pairs = (("_conv_stem", "_bn0"), ("_conv_head", "_bn1"))
+
+    def __init__(self, input_channels: int = 3, outputs: int = 1000, dropout: float = 0.2) -> None:
+        super().__init__(input_channels)
+        self._conv_head = nn.Conv2d(STAGES[-1].channels, HEAD_CHANNELS, 1, bias=False)
+        self._bn1 = batch_norm(HEAD_CHANNELS)
+        self._dropout = nn.Dropout(dropout)
+        self._fc = nn.Linear(HEAD_CHANNELS, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps float [B, C, H, W] to logits [B, outputs]. Raises InputError for another shape."""

