@@ -1,18 +1,19 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from brain_tumor_training import initialisation
-from brain_tumor_training.augmentation import build_augmentation
+from brain_tumor_training.augmentation import change, draw_changes
 from brain_tumor_training.initialisation import initialised_network, keras_layers, set_training_mode
 from brain_tumor_training.losses import loss_named
 from brain_tumor_training.main import main
 from brain_tumor_training.optimisation import OPTIMISERS
 from brain_tumor_training.recipe import load_recipe, recipe_names
-from brain_tumor_training.settings import TrainingSettings
 from BrainTumorSegLib.engine.errors import InputError, ModelError
 from BrainTumorSegLib.engine.networks.classifiers import ResNet50Classifier
+from BrainTumorSegLib.engine.networks.imagenet import read_weights, weights_path
 from BrainTumorSegLib.engine.networks.registry import NETWORKS, build_network
 from BrainTumorSegLib.engine.preprocessing import CHANNELS
 
@@ -27,8 +28,9 @@ def test_every_recipe_names_parts_that_exist_and_fit(name: str) -> None:
     assert (settings.loss == "slice_cross_entropy") == (settings.task == "classification")
     loss_named(settings.loss)
     if settings.augmentation is not None:
-        sample = {"image": torch.rand(3, 32, 32), "mask": torch.zeros(1, 32, 32)}
-        assert build_augmentation(settings.augmentation, 32)(sample)["image"].shape == (3, 32, 32)
+        drawn = draw_changes(settings.augmentation, 3, 32, np.random.default_rng(0))
+        changed, _ = change(torch.rand(1, 3, 32, 32), torch.zeros(1, 1, 32, 32), [drawn], 32)
+        assert changed.isfinite().all()
 
 
 @pytest.mark.parametrize("name", [name for name in recipe_names() if not name.startswith("release")])
@@ -47,20 +49,6 @@ def test_release_recipes_never_split_a_patient(name: str) -> None:
 def test_settings_can_be_changed_by_their_ids() -> None:
     settings = load_recipe("release_segmentation", {"batch_size": 4, "phases::0::steps": 7, "split": None})
     assert (settings.batch_size, settings.phases[0].steps) == (4, 7)
-
-
-def test_the_release_recipe_is_what_trained_the_first_release() -> None:
-    settings = load_recipe("release_segmentation")
-    defaults = TrainingSettings("segmentation", "ResUNetPlusPlus", {"input_channels": 5})
-    assert [(one.size_px, one.steps, one.learning_rate) for one in settings.phases] == [
-        (128, 4000, 2e-3),
-        (256, 1250, 1e-3),
-    ]
-    assert (settings.loss, settings.batch_size, settings.ema_decay) == ("dice_bce", 16, 0.995)
-    assert settings.optimiser == defaults.optimiser
-    assert settings.sampling == defaults.sampling
-    assert settings.augmentation == defaults.augmentation
-    assert settings.seed == defaults.seed
 
 
 @pytest.mark.parametrize(
@@ -129,6 +117,34 @@ def test_lite0_starts_from_imagenet_and_scratch_does_not() -> None:
     trained = initialised_network(load_recipe("release_classifier")).state_dict()
     scratch = initialised_network(load_recipe("release_classifier", {"init": "scratch"})).state_dict()
     assert not torch.equal(trained["_blocks.3._depthwise_conv.weight"], scratch["_blocks.3._depthwise_conv.weight"])
+
+
+def test_the_release_network_starts_from_an_imagenet_encoder() -> None:
+    network = initialised_network(load_recipe("release_segmentation"))
+    published = read_weights(weights_path())
+    name = "_blocks.3._depthwise_conv.weight"
+    assert torch.equal(network.state_dict()[f"encoder.{name}"], published[name])
+
+
+def test_a_classifier_takes_over_the_encoder_of_a_segmentation(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    source = build_network("ResUNetPlusPlusLite0", {"input_channels": 3})
+    torch.save(source.state_dict(), tmp_path / "weights.pt")
+    settings = load_recipe("release_classifier", {"init": "segmentation", "arguments": {"input_channels": 3}})
+    state = initialised_network(settings, tmp_path / "weights.pt").state_dict()
+    encoder = source.state_dict()
+    taken = [name for name in state if f"encoder.{name}" in encoder]
+    assert all(torch.equal(state[name], encoder[f"encoder.{name}"]) for name in taken)
+    assert sorted(set(state) - set(taken))[0].startswith("_bn1")
+
+
+@pytest.mark.parametrize("content", [None, {"stem.0.weight": torch.zeros(1)}], ids=["none given", "another network"])
+def test_a_classifier_without_its_encoder_is_refused(tmp_path: Path, content: dict[str, torch.Tensor] | None) -> None:
+    path = None if content is None else tmp_path / "weights.pt"
+    if path is not None:
+        torch.save(content, path)
+    with pytest.raises(ModelError, match=r"weights.pt of a run"):
+        initialised_network(load_recipe("release_classifier", {"init": "segmentation"}), path)
 
 
 def test_a_change_that_is_no_change_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

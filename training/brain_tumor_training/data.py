@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from monai.data import get_track_meta, set_track_meta
 from torch.utils.data import Dataset
 
-from brain_tumor_training.augmentation import build_augmentation
+from brain_tumor_training.augmentation import SampleChanges, draw_changes, no_changes
 from brain_tumor_training.cache import CachedPatient
 from brain_tumor_training.settings import SamplingSettings, TrainingSettings
 from BrainTumorSegLib.engine.errors import InputError
@@ -22,6 +20,9 @@ from BrainTumorSegLib.engine.preprocessing import CHANNELS
 FLAIR = 1
 _HEAD, _BRAIN = 0, 1
 _SHUFFLE = 1
+_CENTRE_JITTER_PX = 40
+_CROP_MARGIN = 1.25
+"""How much wider than the crop the window is that is read, for a turned or shrunk slice to fill the crop."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,57 @@ class SlicePool:
         return bool(self.patients[patient].mask[position].any())
 
 
-class SliceStream(Dataset[tuple[torch.Tensor, torch.Tensor]]):
-    """Sample number n is a function of (seed, n) alone: workers and resumed runs see the same data in the same order.
+@dataclass(frozen=True)
+class Sample:
+    """One drawn slice before its changes.
 
-    Items: (image float32 [C, size, size], mask float32 [1, size, size]), normalised as the engine does.
+    image: float32 [C, H, W], background 0, normalised as the engine does. mask: float32 [1, H, W] of 0 and 1.
     """
 
-    def __init__(self, pool: SlicePool, settings: TrainingSettings, size_px: int, length: int, seed: int) -> None:
+    image: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.float32]
+    changes: SampleChanges
+
+
+@dataclass(frozen=True)
+class Batch:
+    """image: float32 [B, C, H, W]; mask: float32 [B, 1, H, W]; changes: one a sample."""
+
+    image: torch.Tensor
+    mask: torch.Tensor
+    changes: list[SampleChanges]
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> Batch:
+        """Several samples of one size together (a DataLoader's collate_fn)."""
+        image, mask = (np.stack([getattr(one, name) for one in samples]) for name in ("image", "mask"))
+        return cls(torch.from_numpy(image), torch.from_numpy(mask), [one.changes for one in samples])
+
+
+class SliceStream(Dataset[Sample]):
+    """Sample number n is a function of (seed, n) alone: workers and resumed runs see the same data in the same order.
+
+    crop_px: side of the square that training sees of a slice of size_px, None for all of it; a wider window around it
+    is read, so that the changes of space find something at its border.
+    """
+
+    def __init__(
+        self,
+        pool: SlicePool,
+        settings: TrainingSettings,
+        size_px: int,
+        length: int,
+        seed: int,
+        crop_px: int | None = None,
+    ) -> None:
         """Raises InputError if slices of a kind that is to be drawn are missing."""
         self._pool = pool
         self._channels = [CHANNELS[name] for name in settings.channels]
         self._length = length
+        self._size_px = size_px
+        self._crop_px = crop_px
         self._sampling = settings.sampling
-        self._augment = None if settings.augmentation is None else build_augmentation(settings.augmentation, size_px)
+        self._augmentation = settings.augmentation
         self._seed = seed
         self._with_tumour = [one for one in pool.slices if pool.has_tumour(*one)]
         self._without_tumour = [one for one in pool.slices if not pool.has_tumour(*one)]
@@ -66,19 +105,17 @@ class SliceStream(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, index: int) -> Sample:
         rng = np.random.default_rng((self._seed, index))
         patient, position = self._draw(index, rng)
-        image, mask = take_slice(
-            self._pool.patients[patient], position, self._channels, *_random_view(self._sampling, rng)
-        )
-        if self._augment is not None:
-            self._augment.set_random_state(seed=int(rng.integers(2**31)))
-            with without_metadata():
-                sample = self._augment({"image": torch.from_numpy(image), "mask": torch.from_numpy(mask)})
-            image, mask = sample["image"], sample["mask"]
-        values = torch.as_tensor(image).clamp(0, 4) + BACKGROUND
-        return values, torch.as_tensor(mask)
+        view = _random_view(self._sampling, rng)
+        image, mask = take_slice(self._pool.patients[patient], position, self._channels, *view)
+        if self._crop_px is not None:
+            centre = _draw_centre(image, mask, rng)
+            image, mask = (window(one, centre, round(self._crop_px * _CROP_MARGIN)) for one in (image, mask))
+        if self._augmentation is None:
+            return Sample(image, mask, no_changes(len(self._channels)))
+        return Sample(image, mask, draw_changes(self._augmentation, len(self._channels), self._size_px, rng))
 
     def _draw(self, index: int, rng: np.random.Generator) -> tuple[int, int]:
         share = self._sampling.tumour_share
@@ -117,15 +154,32 @@ def take_slice(
     return image, patient.mask[position][None].astype(np.float32)
 
 
-@contextmanager
-def without_metadata() -> Iterator[None]:
-    """MONAI's transforms on plain tensors: the record of what they did costs time, and nothing here is inverted."""
-    before = get_track_meta()
-    set_track_meta(False)
-    try:
-        yield
-    finally:
-        set_track_meta(before)
+def _draw_centre(
+    image: npt.NDArray[np.float32], mask: npt.NDArray[np.float32], rng: np.random.Generator
+) -> tuple[int, int]:
+    """Row and column of a window's centre: near a pixel of the tumour, or of the head where there is none."""
+    shown = mask[0] if mask.any() else image[min(FLAIR, len(image) - 1)] > 0
+    rows, columns = np.nonzero(shown)
+    if not len(rows):
+        return image.shape[1] // 2, image.shape[2] // 2
+    chosen = rng.integers(len(rows))
+    jitter = rng.integers(-_CENTRE_JITTER_PX, _CENTRE_JITTER_PX + 1, 2)
+    return int(rows[chosen] + jitter[0]), int(columns[chosen] + jitter[1])
+
+
+def window(array: npt.NDArray[np.float32], centre: tuple[int, int], side_px: int) -> npt.NDArray[np.float32]:
+    """The square [C, side, side] around a pixel, moved inward where it leaves the slice, 0 where the slice is smaller.
+
+    Moving inward rather than padding: a network that saw black squares at random places would learn those.
+    """
+    pad = [max(0, side_px - side) for side in array.shape[1:]]
+    if any(pad):
+        array = np.pad(array, ((0, 0), *((one // 2, one - one // 2) for one in pad)))
+    starts = [
+        min(max(0, middle + one // 2 - side_px // 2), side - side_px)
+        for middle, one, side in zip(centre, pad, array.shape[1:], strict=True)
+    ]
+    return np.ascontiguousarray(array[:, starts[0] : starts[0] + side_px, starts[1] : starts[1] + side_px])
 
 
 def _random_view(sampling: SamplingSettings, rng: np.random.Generator) -> tuple[int, frozenset[int], bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import urllib.error
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from torch import nn
 from brain_tumor_training.settings import TrainingSettings
 from BrainTumorSegLib.engine.errors import InputError, ModelError
 from BrainTumorSegLib.engine.networks.classifiers import ResNet50Classifier
-from BrainTumorSegLib.engine.networks.efficientnet_lite import EfficientNetLite0
+from BrainTumorSegLib.engine.networks.efficientnet_lite import EfficientNetLite0Encoder
 from BrainTumorSegLib.engine.networks.imagenet import adapt_stem, load_imagenet_weights
 from BrainTumorSegLib.engine.networks.registry import build_network
+from BrainTumorSegLib.engine.networks.resunet_plus_plus_lite0 import ResUNetPlusPlusLite0
 
 logger = logging.getLogger(__name__)
 
@@ -26,17 +28,22 @@ RESNET50_URL = "https://download.pytorch.org/models/resnet50-11ad3fa6.pth"
 def initialised_network(settings: TrainingSettings, weights: Path | None = None) -> nn.Module:
     """The recipe's network with its first weights and its frozen layers.
 
-    weights: a local file with torchvision's ResNet-50, for "imagenet_r50" alone; without it they are fetched. Raises
-    ModelError where they can't be had: nothing else takes their place. The seed decides what is random.
+    weights: a local file, either torchvision's ResNet-50 for "imagenet_r50" (fetched without it), or the weights.pt of
+    a trained ResUNetPlusPlusLite0 for "segmentation". Raises ModelError where they can't be had: nothing else takes
+    their place. The seed decides what is random.
     """
     torch.manual_seed(settings.seed)
     network = build_network(settings.network, settings.arguments)
     if settings.init == "imagenet_lite0":
-        load_imagenet_weights(_expect(network, EfficientNetLite0, settings))
+        encoder = network.encoder if isinstance(network, ResUNetPlusPlusLite0) else network
+        load_imagenet_weights(_expect(encoder, EfficientNetLite0Encoder, settings))
     elif settings.init == "imagenet_r50":
         _load_resnet50(_expect(network, ResNet50Classifier, settings), _resnet50_state(weights))
+    elif settings.init == "segmentation":
+        _load_encoder(_expect(network, EfficientNetLite0Encoder, settings), weights)
     elif settings.init != "scratch":
-        raise InputError(f"There is no init '{settings.init}'.", "Choose one of scratch, imagenet_lite0, imagenet_r50.")
+        known = "scratch, imagenet_lite0, imagenet_r50, segmentation"
+        raise InputError(f"There is no init '{settings.init}'.", f"Choose one of {known}.")
     if settings.trainable_layers is not None:
         freeze_backbone(_expect(network, ResNet50Classifier, settings), settings.trainable_layers)
     return network
@@ -82,6 +89,33 @@ def _expect(network: nn.Module, kind: type[Any], settings: TrainingSettings) -> 
             "Choose init scratch, or another network.",
         )
     return network
+
+
+def _load_encoder(network: EfficientNetLite0Encoder, weights: Path | None) -> None:
+    """Every tensor of the encoder comes from a trained segmentation network; only the head keeps its own.
+
+    That network must have held the same patients out: a classifier inherits what its encoder has seen.
+    """
+    if weights is None:
+        raise ModelError(
+            "The recipe starts from a trained segmentation network, but none is given.",
+            "Give the weights.pt of a run of the same fold with --weights PATH.",
+        )
+    try:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        raise ModelError(f"The weights {weights} can't be read: {error}.", "Give a run's weights.pt.") from error
+    prefix = "encoder."
+    encoder = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    own = network.state_dict()
+    expected = EfficientNetLite0Encoder(network.input_channels).state_dict()
+    try:
+        network.load_state_dict({**own, **{name: encoder[name] for name in expected}}, strict=True)
+    except (KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"{weights} does not hold a ResUNetPlusPlusLite0 of {network.input_channels} channels: {error}.",
+            "Give the weights.pt of a run by release_segmentation.",
+        ) from error
 
 
 def _resnet50_state(weights: Path | None) -> dict[str, torch.Tensor]:

@@ -15,7 +15,8 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from brain_tumor_training.data import SlicePool, SliceStream
+from brain_tumor_training.augmentation import change
+from brain_tumor_training.data import Batch, SlicePool, SliceStream
 from brain_tumor_training.distributed import BatchShare, Processes
 from brain_tumor_training.initialisation import set_training_mode
 from brain_tumor_training.losses import loss_named
@@ -24,6 +25,7 @@ from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.settings import Phase, TrainingSettings
 from brain_tumor_training.validation import ValidationResult, forward, validate
 from BrainTumorSegLib.engine.device import Compute
+from BrainTumorSegLib.engine.normalisation import BACKGROUND
 
 logger = logging.getLogger(__name__)
 
@@ -114,8 +116,8 @@ class Trainer:
         look_every = self._look_every(per_epoch)
         set_training_mode(self._network)
         started, losses = time.monotonic(), []
-        for image, mask in self._batches(pools.training, phase.size_px, steps, workers):
-            losses.append(self._train_step(image, mask, self._rate(phase, steps)))
+        for batch in self._batches(pools.training, phase, steps, workers):
+            losses.append(self._train_step(*self._changed(batch, phase), self._rate(phase, steps)))
             self._step += 1
             self._steps_in_all += 1
             budget -= 1
@@ -142,13 +144,25 @@ class Trainer:
         look = self._settings.validation
         return look.every_steps if look is not None and look.every_steps is not None else per_epoch
 
-    def _batches(
-        self, pool: SlicePool, size_px: int, steps: int, workers: int
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def _batches(self, pool: SlicePool, phase: Phase, steps: int, workers: int) -> Iterator[Batch]:
         settings = self._settings
-        stream = SliceStream(pool, settings, size_px, steps * settings.batch_size, settings.seed + self._phase)
+        seed = settings.seed + self._phase
+        stream = SliceStream(pool, settings, phase.size_px, steps * settings.batch_size, seed, phase.crop_px)
         share = BatchShare(steps, settings.batch_size, self._step, self._processes)
-        yield from DataLoader(stream, batch_sampler=share, num_workers=workers, prefetch_factor=6 if workers else None)
+        yield from DataLoader(
+            stream,
+            batch_sampler=share,
+            num_workers=workers,
+            prefetch_factor=6 if workers else None,
+            collate_fn=Batch.of,
+        )
+
+    def _changed(self, batch: Batch, phase: Phase) -> tuple[torch.Tensor, torch.Tensor]:
+        """The batch as the network sees it, on the device: image with background -1, and mask."""
+        device = self._compute.device
+        image, mask = batch.image.to(device), batch.mask.to(device)
+        image, mask = change(image, mask, batch.changes, phase.crop_px or phase.size_px)
+        return image + BACKGROUND, mask
 
     def _rate(self, phase: Phase, steps: int) -> float:
         if phase.schedule == "plateau":
@@ -162,7 +176,7 @@ class Trainer:
             group["lr"] = rate
             if self._settings.optimiser.keras_epsilon:
                 group["eps"] = keras_epsilon(self._epsilon, group["betas"][1], self._steps_in_all + 1)
-        loss = self._loss(forward(self._parallel, image, self._compute), mask.to(self._compute.device))
+        loss = self._loss(forward(self._parallel, image, self._compute), mask)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if self._settings.gradient_norm is not None:

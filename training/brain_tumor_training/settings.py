@@ -27,7 +27,13 @@ class SamplingSettings:
 
 @dataclass(frozen=True)
 class AugmentationSettings:
-    """Ranges of the random changes, in MONAI's terms; intensities act on values with background 0 and tissue 1."""
+    """Ranges of the random changes; intensities act on values with background 0 and tissue 1.
+
+    scale and shear are parts of 1, translate_fraction of the slice's side, affine_probability that of turning,
+    scaling, shearing and shifting at all (every second sample is mirrored besides). brightness: part of 1, for each
+    channel. bias_field: largest logarithm of a smooth field. blur_sigma: pixels. low_resolution_zoom: part of the
+    sampling that is kept.
+    """
 
     rotate_deg: float = 20.0
     scale: float = 0.3
@@ -60,6 +66,7 @@ class Phase:
     """One stretch of training at one sampling (256 or 128 px), as steps or as epochs of the training slices.
 
     schedule: "cosine" (linear warm-up, then down to a hundredth), "constant", or "plateau" (see ValidationSettings).
+    crop_px: side of the square of each slice that is shown, near its tumour or else in its head; None shows all.
     """
 
     size_px: int
@@ -68,6 +75,7 @@ class Phase:
     warmup_steps: int = 100
     epochs: int | None = None
     schedule: Literal["cosine", "constant", "plateau"] = "cosine"
+    crop_px: int | None = None
 
     def __post_init__(self) -> None:
         """Raises InputError unless exactly one length is given."""
@@ -110,7 +118,8 @@ class SplitSettings:
 class TrainingSettings:
     """A whole run. network and arguments are the registry's; task says what the network is asked for.
 
-    init: "scratch", "imagenet_lite0" or "imagenet_r50". trainable_layers: None trains all, a number the head and that
+    init: "scratch", "imagenet_lite0", "imagenet_r50", or "segmentation": the encoder of a trained ResUNetPlusPlusLite0.
+    trainable_layers: None trains all, a number the head and that
     many last layers of the backbone (0: a frozen backbone). ema_decay 0 keeps the last weights instead of a mean.
     augmentation: None for none. gradient_norm: None clips nothing. source: whom the recipe follows.
     """
@@ -119,7 +128,7 @@ class TrainingSettings:
     network: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     channels: Sequence[str] = ("t1", "flair", "t1c", "flair_below", "flair_above")
-    init: Literal["scratch", "imagenet_lite0", "imagenet_r50"] = "scratch"
+    init: Literal["scratch", "imagenet_lite0", "imagenet_r50", "segmentation"] = "scratch"
     trainable_layers: int | None = None
     loss: str = "dice_bce"
     phases: Sequence[Phase] = (Phase(128, 4000, 2e-3), Phase(256, 900, 1e-3))
