@@ -18,11 +18,16 @@ from BrainTumorSegLib.engine.result import ModelProvenance
 CHANNELS_2D = ["t1", "flair", "t1c"]
 
 
-def write_bundle(path: Path, module: nn.Module, **own: object) -> Path:
+def write_bundle(path: Path, module: nn.Module, size_px: int = 256, **own: object) -> Path:
     """Packs a module's weights; ``own`` completes the metadata's braintumorseg section."""
     weights = io.BytesIO()
     torch.save(module.state_dict(), weights)
-    metadata = {"name": path.stem, "version": "1.0.0", "braintumorseg": {"recommendation": {}, **own}}
+    metadata = {
+        "name": path.stem,
+        "version": "1.0.0",
+        "network_data_format": {"inputs": {"image": {"spatial_shape": [size_px, size_px]}}},
+        "braintumorseg": {"recommendation": {}, **own},
+    }
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(f"{path.stem}/configs/metadata.json", json.dumps(metadata))
         archive.writestr(f"{path.stem}/models/model.pt", weights.getvalue())
@@ -69,6 +74,7 @@ def bright_flair_model(folder: Path, gate: float = 0.0) -> Model:
     classifier = write_bundle(
         folder / "slices.zip",
         bright_slice_classifier(),
+        size_px=128,
         network="EfficientNetLite0Classifier",
         arguments={"input_channels": 3},
         channels=CHANNELS_2D,

@@ -8,7 +8,7 @@ import torch
 
 from BrainTumorSegLib.engine.bundle import load_bundle
 from BrainTumorSegLib.engine.errors import ModelError
-from bundles import CHANNELS_2D, bright_flair_network, write_bundle
+from bundles import CHANNELS_2D, bright_flair_network, bright_slice_classifier, write_bundle
 
 PARTS = {"network": "ResUNet", "arguments": {"input_channels": 3}, "channels": CHANNELS_2D}
 
@@ -22,6 +22,15 @@ def test_a_bundle_comes_back_with_its_weights_and_recommendations(tmp_path: Path
     for name, tensor in network.state_dict().items():
         assert torch.equal(bundle.network.state_dict()[name], tensor)
     assert not bundle.network.training
+
+
+def test_a_classifier_may_take_coarser_slices_and_a_segmentation_may_not(tmp_path: Path) -> None:
+    own = {**PARTS, "network": "EfficientNetLite0Classifier"}
+    path = write_bundle(tmp_path / "slices.zip", bright_slice_classifier(), size_px=128, **own)
+    assert load_bundle(path).size_px == 128
+    coarse = write_bundle(tmp_path / "coarse.zip", bright_flair_network(), size_px=128, **PARTS)
+    with pytest.raises(ModelError, match=r"coarse.zip does not fit this version.*slices of 128 x 128 pixels"):
+        load_bundle(coarse)
 
 
 def test_weights_that_carry_code_are_refused_and_never_run(tmp_path: Path) -> None:

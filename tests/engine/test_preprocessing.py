@@ -106,6 +106,15 @@ def test_channels_take_the_neighbours_and_repeat_the_ends() -> None:
     np.testing.assert_array_equal(stack[2], flair[[10, 11, 11]])
 
 
+def test_coarser_channels_are_the_means_of_blocks_as_simpleitk_shrinks_them() -> None:
+    slices = prepare(_study())
+    coarse = slices.channels(("flair",), np.array([5]), 128)[0, 0]
+    filtered = sitk.BinShrink(sitk.GetImageFromArray(slices.sequences[1, 5]), [2, 2])
+    np.testing.assert_allclose(coarse, sitk.GetArrayFromImage(filtered), atol=1e-5)
+    with pytest.raises(GeometryError, match=r"256 x 256 pixels can't be brought to 100 x 100"):
+        slices.channels(("flair",), np.array([5]), 100)
+
+
 @pytest.mark.parametrize(
     ("slices", "distance_mm", "step"),
     [(24, 5.5, 1), (155, 1.0, 5), (176, 0.9, 6), (24, 1.0, 1), (60, 2.5, 2)],

@@ -41,7 +41,10 @@ CC BY-NC-SA 4.0: non-commercial use, with attribution, and under the same licenc
 
 @dataclass(frozen=True)
 class BundleDescription:
-    """What a bundle says about itself. metrics: measured on patients it has not seen, by name."""
+    """What a bundle says about itself.
+
+    metrics: measured on patients it has not seen, by name. size_px: rows and columns of the slices that it takes.
+    """
 
     name: str
     version: str
@@ -56,6 +59,7 @@ class BundleDescription:
     metrics: Mapping[str, float] = field(default_factory=dict)
     classifier: str | None = None
     changelog: Mapping[str, str] = field(default_factory=dict)
+    size_px: int = SIZE_PX
 
     @property
     def task(self) -> Task:
@@ -151,7 +155,7 @@ def _metadata(description: BundleDescription) -> dict[str, Any]:
         "format": "magnitude",
         "modality": "MR",
         "num_channels": len(description.channels),
-        "spatial_shape": [SIZE_PX, SIZE_PX],
+        "spatial_shape": [description.size_px] * 2,
         "dtype": "float32",
         "value_range": [-1, 3],
         "is_patch_data": False,
@@ -223,7 +227,13 @@ def _inference(description: BundleDescription) -> dict[str, Any]:
         "network": "$@network_def.to(@device)",
         "preprocessing": {
             "_target_": "Compose",
-            "transforms": [{"_target_": f"{_PARTS}.StudyToSlices", "channels": list(description.channels)}],
+            "transforms": [
+                {
+                    "_target_": f"{_PARTS}.StudyToSlices",
+                    "channels": list(description.channels),
+                    "size_px": description.size_px,
+                }
+            ],
         },
         "dataset": {
             "_target_": "Dataset",

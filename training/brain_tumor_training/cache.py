@@ -18,6 +18,7 @@ from brain_tumor_training.brain_mask import rough_brain_mask
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.files import atomic_path
 from BrainTumorSegLib.engine.normalisation import normalise_sequence
+from BrainTumorSegLib.engine.preprocessing import coarsen
 
 VARIANTS = ("head", "brain")
 """With the skull as acquired, and with everything outside a rough brain mask removed before normalisation."""
@@ -113,9 +114,8 @@ def _cache_patient(cache: Path, source: TrainingSource) -> int:
     patient = source.read()
     variants, mask = with_brain_variant(patient), patient.mask
     for size_px in SIZES_PX:
-        np.save(cache / f"{patient.name}-{size_px}.npy", variants.astype(np.float16))
-        np.save(cache / f"{patient.name}-{size_px}-mask.npy", mask)
-        variants, mask = halve(variants), halve(mask.astype(np.float32)) >= 0.5
+        np.save(cache / f"{patient.name}-{size_px}.npy", coarsen(variants, size_px).astype(np.float16))
+        np.save(cache / f"{patient.name}-{size_px}-mask.npy", coarsen(mask.astype(np.float32), size_px) >= 0.5)
     return patient.neighbour_step
 
 
@@ -126,9 +126,3 @@ def with_brain_variant(patient: PreparedPatient) -> npt.NDArray[np.float32]:
     brain = rough_brain_mask(head[1], patient.mask, radius)
     masked = np.stack([normalise_sequence(np.where(brain, sequence, 0)) for sequence in patient.sequences])
     return np.stack([head, masked])
-
-
-def halve(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Half the in-plane sampling of [..., H, W] by the mean of each 2 x 2 block."""
-    *lead, height, width = array.shape
-    return array.reshape(*lead, height // 2, 2, width // 2, 2).mean(axis=(-3, -1))

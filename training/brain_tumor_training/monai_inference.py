@@ -24,7 +24,7 @@ from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.geometry import Volume
 from BrainTumorSegLib.engine.networks.registry import NETWORKS, Task, build_network
 from BrainTumorSegLib.engine.postprocessing import mask_from_probability
-from BrainTumorSegLib.engine.preprocessing import prepare
+from BrainTumorSegLib.engine.preprocessing import SIZE_PX, prepare
 from BrainTumorSegLib.engine.reading import StudyPaths, read_study
 from BrainTumorSegLib.engine.study import Study
 
@@ -50,15 +50,16 @@ def study_in(folder: Path) -> Study:
 
 
 class StudyToSlices:
-    """Transform {"image": folder of a study} to {"image": MetaTensor float32 [C, S, 256, 256]}, inferior first."""
+    """Transform {"image": folder of a study} to {"image": MetaTensor float32 [C, S, size, size]}, inferior first."""
 
-    def __init__(self, channels: Sequence[str]) -> None:
+    def __init__(self, channels: Sequence[str], size_px: int = SIZE_PX) -> None:
         self._channels = tuple(channels)
+        self._size_px = size_px
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Raises InputError for a study that can't be read."""
         slices = prepare(study_in(Path(data["image"])))
-        planes = slices.channels(self._channels, np.arange(len(slices)))
+        planes = slices.channels(self._channels, np.arange(len(slices)), self._size_px)
         image = MetaTensor(torch.from_numpy(np.ascontiguousarray(np.swapaxes(planes, 0, 1))))
         image.meta[FOLDER] = str(data["image"])
         return {**data, "image": image}

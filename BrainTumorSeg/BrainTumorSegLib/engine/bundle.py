@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from BrainTumorSegLib.engine.errors import ModelError
-from BrainTumorSegLib.engine.networks.registry import build_network
-from BrainTumorSegLib.engine.preprocessing import CHANNELS
+from BrainTumorSegLib.engine.networks.registry import NETWORKS, Task, build_network
+from BrainTumorSegLib.engine.preprocessing import CHANNELS, SIZE_PX
 
 _REMEDY = "Download the model again, or import its file."
 _METADATA = "configs/metadata.json"
@@ -38,13 +38,18 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A network ready for inference. channels: names of preprocessing.CHANNELS in input order."""
+    """A network ready for inference.
+
+    channels: names of preprocessing.CHANNELS in input order. size_px: rows and columns of the slices it takes; a
+    segmentation's are preprocessing.SIZE_PX.
+    """
 
     name: str
     version: str
     network: nn.Module
     channels: tuple[str, ...]
     recommendation: Recommendation
+    size_px: int = SIZE_PX
 
 
 def load_bundle(path: Path) -> Bundle:
@@ -76,11 +81,21 @@ def _assemble(file: str, metadata: dict[str, Any], weights: bytes) -> Bundle:
         unknown = set(channels) - set(CHANNELS)
         if unknown:
             raise KeyError(f"unknown input channels {sorted(unknown)}")
+        size_px = _size_px(metadata, NETWORKS[own["network"]].task)
         state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
         network.load_state_dict(state)
         name, version = metadata["name"], metadata["version"]
-    except (KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ModelError(
             f"The model in {file} does not fit this version of BrainTumorSeg: {error}.", _REMEDY
         ) from error
-    return Bundle(name, version, network.eval(), channels, recommendation)
+    return Bundle(name, version, network.eval(), channels, recommendation, size_px)
+
+
+def _size_px(metadata: dict[str, Any], task: Task) -> int:
+    """Side of the slices that the bundle says it takes. Raises KeyError for one that the pipeline can't give."""
+    height, width = metadata["network_data_format"]["inputs"]["image"]["spatial_shape"]
+    smallest = SIZE_PX if task is Task.SEGMENTATION else 1
+    if height != width or height < smallest or SIZE_PX % height:
+        raise KeyError(f"slices of {height} x {width} pixels")
+    return int(height)

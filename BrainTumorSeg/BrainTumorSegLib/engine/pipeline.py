@@ -133,7 +133,9 @@ class Segmenter:
         if bundle is None or runner is None:
             return None
         positions = np.arange(len(slices))
-        logits = runner.run(lambda p: slices.channels(bundle.channels, p), positions, on_fraction, is_cancelled)
+        logits = runner.run(
+            lambda p: slices.channels(bundle.channels, p, bundle.size_px), positions, on_fraction, is_cancelled
+        )
         return _sigmoid(logits / bundle.recommendation.temperature)
 
     def _segment_slices(

@@ -70,13 +70,18 @@ class AxialSlices:
     def __len__(self) -> int:
         return self._prepared.shape[1]
 
-    def channels(self, names: Sequence[str], positions: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
-        """Network input float32 [B, C, 256, 256] for the slices at ``positions`` [B]; the stack's ends repeat."""
+    def channels(
+        self, names: Sequence[str], positions: npt.NDArray[np.intp], size_px: int = SIZE_PX
+    ) -> npt.NDArray[np.float32]:
+        """Network input float32 [B, C, size_px, size_px] for the slices at ``positions`` [B]; the stack's ends repeat.
+
+        size_px: the sampling of the network, see ``coarsen``.
+        """
         last = len(self) - 1
         planes = []
         for sequence, steps in (CHANNELS[name] for name in names):
             planes.append(self.sequences[sequence, np.clip(positions + steps * self.neighbour_step, 0, last)])
-        return np.stack(planes, axis=1)
+        return coarsen(np.stack(planes, axis=1), size_px)
 
     def bring(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Brings float32 [K, J, I] on FLAIR's own grid to the slices [S, 256, 256], as the sequences were; training
@@ -101,6 +106,23 @@ class AxialSlices:
         tensor.applied_operations = list(self._prepared.applied_operations)
         axial = self._transforms.inverse({_KEY: tensor})[_KEY][0].numpy()
         return np.ascontiguousarray(self._order.from_axial(axial), dtype=np.float32)
+
+
+def coarsen(slices: npt.NDArray[np.float32], size_px: int) -> npt.NDArray[np.float32]:
+    """Slices [..., H, W] at ``size_px`` rows and columns, each pixel the mean of the block it replaces.
+
+    Raises GeometryError unless the sides are multiples of size_px.
+    """
+    *lead, height, width = slices.shape
+    if height % size_px or width % size_px:
+        raise GeometryError(
+            f"Slices of {height} x {width} pixels can't be brought to {size_px} x {size_px} by blocks.",
+            f"The network's side must be a whole part of {SIZE_PX}, such as {SIZE_PX // 2}.",
+        )
+    rows, columns = height // size_px, width // size_px
+    if rows == columns == 1:
+        return slices
+    return slices.reshape(*lead, size_px, rows, size_px, columns).mean(axis=(-3, -1))
 
 
 def prepare(study: Study) -> AxialSlices:
