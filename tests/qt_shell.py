@@ -99,34 +99,54 @@ def _makeQt() -> types.ModuleType:
     return qt
 
 
-class _CollapsibleButton(QtWidgets.QGroupBox):
-    """ctkCollapsibleButton: a titled box that hides its content."""
+class _CollapsibleButton(QtWidgets.QWidget):
+    """ctkCollapsibleButton: a bar with an arrow and a title, above content that it hides."""
 
     contentsCollapsed = QtCore.Signal(bool)
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        self._collapsed = False
+        self._collapsed, self._title = False, ""
 
     def event(self, event: Any) -> bool:
         if event.type() == QtCore.QEvent.Type.Polish:
             self._apply()
         return super().event(event)
 
+    def paintEvent(self, _event: Any) -> None:
+        painter = QtWidgets.QStylePainter(self)
+        bar = QtWidgets.QStyleOptionButton()
+        bar.initFrom(self)
+        bar.rect.setHeight(self._barHeight())
+        painter.drawControl(QtWidgets.QStyle.ControlElement.CE_PushButtonBevel, bar)
+        arrow = "IndicatorArrowRight" if self._collapsed else "IndicatorArrowDown"
+        bar.rect = QtCore.QRect(6, (self._barHeight() - 12) // 2, 12, 12)
+        painter.drawPrimitive(getattr(QtWidgets.QStyle.PrimitiveElement, f"PE_{arrow}"), bar)
+        painter.drawText(24, (self._barHeight() + self.fontMetrics().capHeight()) // 2, self._title)
+
+    def _barHeight(self) -> int:
+        return self.fontMetrics().height() + 8
+
     def _apply(self) -> None:
         for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly):
             child.setVisible(not self._collapsed and not child.property("hiddenByDesign"))
+        if self.layout() is not None:
+            margin = 0 if self._collapsed else 9
+            self.layout().setContentsMargins(margin, self._barHeight() + margin // 2, margin, margin)
 
-    def _get(self) -> bool:
+    def _getCollapsed(self) -> bool:
         return self._collapsed
 
-    def _set(self, collapsed: bool) -> None:
+    def _setCollapsed(self, collapsed: bool) -> None:
         self._collapsed = collapsed
         self._apply()
         self.contentsCollapsed.emit(collapsed)
 
-    collapsed = QtCore.Property(bool, _get, _set)
-    text = QtCore.Property(str, QtWidgets.QGroupBox.title, QtWidgets.QGroupBox.setTitle)
+    def _setTitle(self, title: str) -> None:
+        self._title = title
+
+    collapsed = QtCore.Property(bool, _getCollapsed, _setCollapsed)
+    text = QtCore.Property(str, lambda self: self._title, _setTitle)
 
 
 class _SliderWidget(QtWidgets.QWidget):

@@ -72,6 +72,18 @@ def test_opening_the_section_shows_what_is_installed(shell: Any, models: Any) ->
     assert texts == ["NET (recommended)", "available", "19.2 MB", "CC-BY-NC-SA-4.0"]
 
 
+@pytest.mark.parametrize(("state", "isOffered"), [("installed", False), ("not installed", True), ("damaged", True)])
+def test_the_recommended_model_is_selected_and_a_download_offered_where_it_brings_something(
+    shell: Any, models: Any, state: str, isOffered: bool
+) -> None:
+    made = models(state)
+    made.ui.modelsCollapsibleButton.collapsed = False
+    wait(shell, made)
+    assert made.ui.modelDescriptionLabel.text == "NET (recommended), 1.0.0. What it is."
+    assert made.ui.downloadModelButton.enabled is isOffered
+    assert made.ui.verifyModelButton.enabled is (state != "not installed")
+
+
 def test_without_its_packages_the_section_says_so_and_starts_no_child(
     shell: Any, models: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +157,17 @@ def test_check_this_computer_shows_each_finding(shell: Any, panel: Any) -> None:
     panel.ui.checkButton.click()
     shell.processEventsUntil(lambda: panel.ui.checkButton.enabled)
     assert panel.ui.computerStatusLabel.text == "✓ 8.0 GB of memory are free."
+
+
+def test_what_prevents_a_segmentation_stands_before_what_is_well(panel: Any) -> None:
+    from BrainTumorSegLib.worker import Event
+
+    findings = [
+        {"name": name, "status": status, "message": name, "remedy": ""}
+        for name, status in (("python", "ok"), ("memory", "warning"), ("torch", "problem"))
+    ]
+    panel.controller._computerPanel._onExamined(Event("1", "done", {"findings": findings}))
+    assert panel.ui.computerStatusLabel.text == "✗ torch\n! memory\n✓ python"
 
 
 def test_diagnostics_name_the_failure_and_no_patient(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,17 @@ def test_3d_is_shown_and_hidden(panel: Any, result: Any) -> None:
     assert result.GetDisplayNode().GetVisibility3D()
 
 
+def test_the_table_is_as_high_as_its_rows_and_numbers_stand_to_the_right(
+    shell: Any, panel: Any, result: Any, scene: Any
+) -> None:
+    shell.app.processEvents()
+    table = panel.ui.measurementsTable
+    assert not table.verticalScrollBar().isVisible()
+    assert table.height() < table.horizontalHeader().height() + 3 * table.rowHeight(0)
+    right_and_centred = 0x0002 | 0x0080  # Qt::AlignRight, Qt::AlignVCenter
+    assert int(table.item(0, 1).textAlignment()) == right_and_centred
+
+
 def test_a_clicked_lesion_is_brought_into_view(panel: Any, result: Any, scene: Any) -> None:
     from phantomScene import BALL_CENTRE_RAS
 
@@ -74,7 +86,7 @@ def test_next_and_previous_go_through_the_doubtful_slices(panel: Any, result: An
     assert heights == sorted(set(heights))
     panel.ui.previousSliceButton.click()
     assert view.GetSliceToRAS().GetElement(2, 3) == pytest.approx(heights[1])
-    assert panel.ui.reviewLabel.text.startswith("2 of ") or " of " in panel.ui.reviewLabel.text
+    assert re.fullmatch(r"Slice \d+ \(\d+ of \d+\)", panel.ui.reviewLabel.text)
 
 
 def test_after_a_correction_the_numbers_say_so_until_measured_again(

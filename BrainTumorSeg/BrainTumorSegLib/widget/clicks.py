@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import slicer
@@ -26,3 +26,9 @@ def visibly(slot: Callable[..., None]) -> Callable[..., None]:
                 slicer.util.errorDisplay(str(error))
 
     return run
+
+
+def connectClicks(ui: Any, slots: Mapping[str, Callable[[], None]]) -> None:
+    """Connect buttons of the .ui, by name, with what a click on them does; what it raises is shown."""
+    for name, slot in slots.items():
+        getattr(ui, name).connect("clicked()", visibly(slot))

@@ -14,7 +14,7 @@ from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from BrainTumorSegLib.jobs.activity import State
 from BrainTumorSegLib.jobs.childWork import ChildWork
 from BrainTumorSegLib.jobs.dependencies import installPackages, missingPackages, offlineArguments
-from BrainTumorSegLib.widget.clicks import visibly
+from BrainTumorSegLib.widget.clicks import connectClicks
 from BrainTumorSegLib.widget.words import runningText
 from BrainTumorSegLib.worker import Event
 
@@ -38,10 +38,15 @@ class ComputerPanel:
         self._install, self._examine, self._diagnostics = install, examine, diagnostics
         self._work: ChildWork | None = None
         self.findings: list[Mapping[str, Any]] = []
-        ui.installButton.connect("clicked()", visibly(self.onInstall))
-        ui.installOfflineButton.connect("clicked()", visibly(self.onInstallOffline))
-        ui.checkButton.connect("clicked()", visibly(self.onCheck))
-        ui.copyDiagnosticsButton.connect("clicked()", visibly(self.onCopyDiagnostics))
+        connectClicks(
+            ui,
+            {
+                "installButton": self.onInstall,
+                "installOfflineButton": self.onInstallOffline,
+                "checkButton": self.onCheck,
+                "copyDiagnosticsButton": self.onCopyDiagnostics,
+            },
+        )
 
     def ensurePackages(self) -> str:
         """Bring what is missing after asking. Returns "" when all is there, else why not and what to do."""
@@ -101,7 +106,8 @@ class ComputerPanel:
             self._ui.computerStatusLabel.text = f"{event.content['message']} {event.content['action']}"
             return
         self.findings = event.content["findings"]
-        self._ui.computerStatusLabel.text = "\n".join(_findingText(each) for each in self.findings)
+        mostSeriousFirst = sorted(self.findings, key=lambda each: list(_MARKS).index(each["status"]))
+        self._ui.computerStatusLabel.text = "\n".join(_findingText(each) for each in mostSeriousFirst)
 
     def _onInstallChanged(self) -> None:
         work = self._work
@@ -113,6 +119,8 @@ class ComputerPanel:
             self._ui.computerStatusLabel.text = work.message if work.state is State.DONE else runningText(work, None)
 
 
+_MARKS = {"problem": "✗", "warning": "!", "ok": "✓"}
+
+
 def _findingText(finding: Mapping[str, Any]) -> str:
-    mark = {"ok": "✓", "warning": "!", "problem": "✗"}[finding["status"]]
-    return f"{mark} {finding['message']} {finding['remedy']}".rstrip()
+    return f"{_MARKS[finding['status']]} {finding['message']} {finding['remedy']}".rstrip()

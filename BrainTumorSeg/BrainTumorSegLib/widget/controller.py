@@ -19,7 +19,7 @@ from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.inputGuess import databaseTagReader, guessInputs
 from BrainTumorSegLib.scene.resultImport import EditedPolicy, hasEditedTumour
 from BrainTumorSegLib.scene.studyExport import checkVolume
-from BrainTumorSegLib.widget.clicks import visibly
+from BrainTumorSegLib.widget.clicks import connectClicks
 from BrainTumorSegLib.widget.computerPanel import ComputerPanel
 from BrainTumorSegLib.widget.modelChoice import ModelChoice
 from BrainTumorSegLib.widget.modelsPanel import ModelsPanel, confirmDownload
@@ -47,8 +47,7 @@ class Controller:
             ui, requirementsPath, logic.startInstallation, logic.examine, self._diagnostics
         )
         self._modelsPanel = ModelsPanel(ui, entries, logic.startModelWork, self._computerPanel.missingText)
-        ui.segmentButton.connect("clicked()", visibly(self.onSegment))
-        ui.guessButton.connect("clicked()", visibly(self.guessInputs))
+        connectClicks(ui, {"segmentButton": self.onSegment, "guessButton": self.guessInputs})
 
     @property
     def isRunning(self) -> bool:

@@ -12,7 +12,8 @@ from slicer.i18n import tr as _
 from BrainTumorSegLib.engine.model_index import ModelEntry
 from BrainTumorSegLib.jobs.activity import State
 from BrainTumorSegLib.jobs.childWork import ChildWork
-from BrainTumorSegLib.widget.clicks import visibly
+from BrainTumorSegLib.widget.clicks import connectClicks, visibly
+from BrainTumorSegLib.widget.tables import fillTable, prepareTable
 from BrainTumorSegLib.widget.words import failureText, runningText, sizeText
 
 StartWork = Callable[..., ChildWork]
@@ -32,22 +33,21 @@ class ModelsPanel:
         self._ui, self._entries, self._start, self._missing = ui, entries, start, missing
         self._work: ChildWork | None = None
         self.states: dict[str, str] = {}
-        ui.modelsTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        prepareTable(ui.modelsTable, wideColumn=0)
         self._fillTable()
         ui.mirrorLineEdit.text = slicer.util.settingsValue(MIRROR_SETTING, "")
         ui.modelsTable.connect("itemSelectionChanged()", self._updateButtons)
         ui.modelsCollapsibleButton.connect("contentsCollapsed(bool)", visibly(self.onCollapsed))
-        ui.downloadModelButton.connect("clicked()", visibly(self.onDownload))
-        ui.importModelButton.connect("clicked()", visibly(self.onImport))
-        ui.verifyModelButton.connect("clicked()", visibly(self.onVerify))
-        ui.removeModelButton.connect("clicked()", visibly(self.onRemove))
-        ui.removeAllModelsButton.connect("clicked()", visibly(self.onRemoveAll))
         ui.mirrorLineEdit.connect("editingFinished()", visibly(self.onMirror))
+        slots = {"download": self.onDownload, "import": self.onImport, "verify": self.onVerify, "remove": self.onRemove}
+        connectClicks(ui, {f"{action}ModelButton": slot for action, slot in slots.items()})
+        connectClicks(ui, {"removeAllModelsButton": self.onRemoveAll})
         self._updateButtons()
 
     def onCollapsed(self, isCollapsed: bool) -> None:
         """Look at the disk when the section is opened."""
         if not isCollapsed and not self.states:
+            self._ui.modelsTable.selectRow(0)  # so that the buttons below it have something to act on
             self._begin("list")
 
     def onDownload(self) -> None:
@@ -112,6 +112,11 @@ class ModelsPanel:
         row = self._ui.modelsTable.currentRow()
         return self._entries[row] if 0 <= row < len(self._entries) else None
 
+    def _isIncomplete(self, entry: ModelEntry | None) -> bool:
+        """Whether a download of this model, with its classifier, would bring anything, as far as is known."""
+        needed = self.withClassifier(entry.name) if entry is not None else []
+        return any(self.states.get(each.name) != "installed" for each in needed)
+
     def _begin(self, action: str, *operands: str) -> None:
         missing = self._missing()
         if missing:
@@ -122,24 +127,24 @@ class ModelsPanel:
             self.onWorkChanged(self._work)
 
     def _fillTable(self) -> None:
-        table = self._ui.modelsTable
-        table.setRowCount(len(self._entries))
-        for row, entry in enumerate(self._entries):
-            name = _("{title} (recommended)").format(title=entry.title) if _isRecommended(entry) else entry.title
-            texts = (name, _stateText(self.states.get(entry.name)), sizeText(entry.size_bytes), entry.licence)
-            for column, text in enumerate(texts):
-                table.setItem(row, column, qt.QTableWidgetItem(text))
+        rows = [
+            (_title(entry), _stateText(self.states.get(entry.name)), sizeText(entry.size_bytes), entry.licence)
+            for entry in self._entries
+        ]
+        fillTable(self._ui.modelsTable, rows, numberColumns=(2,))
 
     def _updateButtons(self) -> None:
         entry = self._selected
         state = self.states.get(entry.name) if entry is not None else None
         isDownloading = self._isBusy and self._work is not None and self._work.action == "download"
         self._ui.downloadModelButton.text = _("Cancel") if isDownloading else _("Download")
-        self._ui.downloadModelButton.enabled = isDownloading or (entry is not None and not self._isBusy)
+        self._ui.downloadModelButton.enabled = isDownloading or (not self._isBusy and self._isIncomplete(entry))
         self._ui.importModelButton.enabled = self._ui.removeAllModelsButton.enabled = not self._isBusy
         isHere = state in ("installed", "damaged") and not self._isBusy
         self._ui.verifyModelButton.enabled = self._ui.removeModelButton.enabled = isHere
-        self._ui.modelDescriptionLabel.text = entry.description if entry is not None else ""
+        # With the title, which the table may have to cut short.
+        about = f"{_title(entry)}, {entry.version}. {entry.description}" if entry is not None else ""
+        self._ui.modelDescriptionLabel.text = about
 
 
 def confirmDownload(entries: Sequence[ModelEntry], mirror: str, isDamaged: bool = False) -> bool:
@@ -165,6 +170,10 @@ def confirmDownload(entries: Sequence[ModelEntry], mirror: str, isDamaged: bool 
         licence=", ".join(sorted({entry.licence for entry in entries})),
     )
     return bool(slicer.util.confirmOkCancelDisplay(text, _("Download a model")))
+
+
+def _title(entry: ModelEntry) -> str:
+    return _("{title} (recommended)").format(title=entry.title) if _isRecommended(entry) else entry.title
 
 
 def _isRecommended(entry: ModelEntry) -> bool:

@@ -23,7 +23,8 @@ from BrainTumorSegLib.scene.review import (
     slicesToReview,
 )
 from BrainTumorSegLib.scene.undo import SegmentationUndo
-from BrainTumorSegLib.widget.clicks import visibly
+from BrainTumorSegLib.widget.clicks import connectClicks, visibly
+from BrainTumorSegLib.widget.tables import fillTable, prepareTable
 
 
 class ResultPanel:
@@ -37,15 +38,20 @@ class ResultPanel:
         self._segmentationId = ""
         self._flairId = ""
         self._isCurrent = True
-        ui.measurementsTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        ui.editButton.connect("clicked()", visibly(self.onEdit))
-        ui.show3DButton.connect("toggled(bool)", visibly(self.onShow3D))
-        ui.previousSliceButton.connect("clicked()", visibly(self.onPreviousSlice))
-        ui.nextSliceButton.connect("clicked()", visibly(self.onNextSlice))
-        ui.measureButton.connect("clicked()", visibly(self.onMeasure))
-        ui.undoButton.connect("clicked()", visibly(self.onUndo))
-        ui.exportButton.connect("clicked()", visibly(self.onExport))
+        prepareTable(ui.measurementsTable, wideColumn=4)
         ui.measurementsTable.connect("cellClicked(int,int)", visibly(self.onLesionClicked))
+        ui.show3DButton.connect("toggled(bool)", visibly(self.onShow3D))
+        connectClicks(
+            ui,
+            {
+                "editButton": self.onEdit,
+                "previousSliceButton": self.onPreviousSlice,
+                "nextSliceButton": self.onNextSlice,
+                "measureButton": self.onMeasure,
+                "undoButton": self.onUndo,
+                "exportButton": self.onExport,
+            },
+        )
 
     def show(self, segmentationNode: Any, flairNode: Any) -> None:
         """Show the result in these nodes; either may be None."""
@@ -72,18 +78,11 @@ class ResultPanel:
         return node or (slicer.mrmlScene.GetNodeByID(self._flairId) if self._flairId else None)
 
     def _fillTable(self) -> None:
-        rows = _lesionRows(self._segmentation)
-        self._ui.measurementsTable.setRowCount(len(rows) + bool(rows))
-        for row, (texts, _centroid) in enumerate(rows):
-            self._fillRow(row, texts)
-        if rows:
-            total_ml = sum(float(texts[1]) for texts, _centroid in rows)
-            self._fillRow(len(rows), [_("All"), f"{total_ml:.2f}", "", "", ""])
-        self._ui.resultLabel.text = self._resultText(len(rows))
-
-    def _fillRow(self, row: int, texts: list[str]) -> None:
-        for column, text in enumerate(texts):
-            self._ui.measurementsTable.setItem(row, column, qt.QTableWidgetItem(text))
+        lesions = [texts for texts, _centroid in _lesionRows(self._segmentation)]
+        total_ml = sum(float(texts[1]) for texts in lesions)
+        total = [[_("All"), f"{total_ml:.2f}", "", "", ""]] if lesions else []
+        fillTable(self._ui.measurementsTable, lesions + total, numberColumns=range(5))
+        self._ui.resultLabel.text = self._resultText(len(lesions))
 
     def _resultText(self, lesions: int) -> str:
         if self._segmentation is None or partOf(self._segmentation, LESIONS) is None:
@@ -104,7 +103,7 @@ class ResultPanel:
         self._ui.exportButton.enabled = hasResult
         self._ui.undoButton.enabled = node is not None and self._undo.isAvailable(node)
         self._ui.previousSliceButton.enabled = self._ui.nextSliceButton.enabled = bool(review)
-        self._ui.reviewLabel.text = _("{count} to review").format(count=len(review)) if review else ""
+        self._ui.reviewLabel.text = _("{count} slices to review").format(count=len(review)) if review else ""
         self._ui.show3DButton.blockSignals(True)
         self._ui.show3DButton.checked = _isShown3D(node)
         self._ui.show3DButton.blockSignals(False)
@@ -149,7 +148,8 @@ class ResultPanel:
         if index is None:
             return
         showSlice(slices, index)
-        place = _("{number} of {count}").format(number=indices.index(index) + 1, count=len(indices))
+        place = _("Slice {slice} ({number} of {count})")
+        place = place.format(slice=index + 1, number=indices.index(index) + 1, count=len(indices))
         self._ui.reviewLabel.text = place
 
     def onLesionClicked(self, row: int, _column: int) -> None:
