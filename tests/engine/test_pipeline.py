@@ -100,8 +100,12 @@ def test_without_a_classifier_every_slice_is_segmented_and_scored_by_its_maximum
         assert found.tumour_probability == pytest.approx(result.probability[found.index].max(), abs=1e-6)
 
 
-def test_small_lesions_are_dropped_on_request(segmenter: Segmenter) -> None:
-    assert not segmenter.segment(_study(), SegmentSettings(min_volume_ml=50)).mask.any()
+def test_small_lesions_are_dropped_on_request_and_it_is_said(segmenter: Segmenter) -> None:
+    result = segmenter.segment(_study(), SegmentSettings(min_volume_ml=50))
+    assert not result.mask.any()
+    volume_ml = (_study().flair == 180).sum() * result.study.geometry.voxel_volume_ml
+    assert result.warnings[-1].startswith(f"Pieces smaller than 50 mL were left out, {volume_ml:.1f} mL together")
+    assert "left out" not in " ".join(segmenter.segment(_study()).warnings)
 
 
 def test_progress_never_goes_back_and_names_every_stage(segmenter: Segmenter) -> None:

@@ -30,6 +30,10 @@ Progress = Callable[[str, float], None]
 _SPANS = {"preprocess": (0.0, 0.1), "classify": (0.1, 0.4), "segment": (0.4, 0.95), "postprocess": (0.95, 1.0)}
 """Which part of the segmenter's work each stage is, roughly by its time."""
 
+_MUCH_LEFT_OUT = 0.1
+"""Part of the kept volume that makes the pieces left out worth a sentence."""
+_NOISE_ML = 0.1
+
 
 @dataclass(frozen=True)
 class Model:
@@ -188,6 +192,7 @@ class Segmenter:
         """Everything that follows from the slices' maps [S, 256, 256]; timings are left out."""
         probability = np.clip(slices.restore(maps), 0.0, 1.0)
         mask = mask_from_probability(probability, study.geometry, used.threshold, used.min_volume_ml)
+        small = _left_out(probability, mask, study.geometry.voxel_volume_ml, used)
         if scores is None:
             scores = maps.max(axis=(1, 2))
         runners = [runner for runner in (self._segment, self._classify) if runner]
@@ -203,7 +208,7 @@ class Segmenter:
             settings=used,
             device=str(self._segment.device),
             precision=str(self._segment.precision).removeprefix("torch."),
-            warnings=(*study.warnings, *notes),
+            warnings=(*study.warnings, *notes, *small),
         )
 
 
@@ -214,6 +219,20 @@ def _through_gate(
     if scores is None:
         return np.ones(slices, np.bool_)
     return ndimage.maximum_filter1d(scores, 2 * neighbour_step + 1, mode="nearest") >= gate
+
+
+def _left_out(
+    probability: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], voxel_ml: float, used: UsedSettings
+) -> list[str]:
+    """A sentence about the pieces below the smallest volume, where they are much beside what was kept."""
+    kept = float(mask.sum()) * voxel_ml
+    small = float((probability >= used.threshold).sum()) * voxel_ml - kept
+    if small <= _MUCH_LEFT_OUT * kept or small < _NOISE_ML:
+        return []
+    return [
+        f"Pieces smaller than {used.min_volume_ml:g} mL were left out, {small:.1f} mL together; lower the minimum lesion "
+        "volume to see them."
+    ]
 
 
 def _slice_scores(

@@ -105,9 +105,9 @@ def build_blocks() -> nn.ModuleList:
 
 
 class EfficientNetLite0Encoder(nn.Module):
-    """Stem and sixteen inverted residual blocks: what a decoder builds on. 2,958,848 trainable parameters at 3 channels.
+    """Stem and sixteen inverted residual blocks: 2,958,848 trainable parameters at three channels.
 
-    ``features`` gives the maps; the attribute names are those of the published weights' keys.
+    ``features`` gives the maps that a decoder builds on; attribute names are those of the published weights' keys.
     """
 
     conv_norm_pairs: tuple[tuple[str, str], ...] = (("_conv_stem", "_bn0"),)
