@@ -59,7 +59,11 @@ class BrainTumorSeg(ScriptedLoadableModule):
             "Trained on the LGG MRI segmentation data set (Buda, Saha, Mazurowski 2019; images of TCIA's TCGA-LGG). "
             "The software is licensed under Apache 2.0, the models under CC BY-NC-SA 4.0: non-commercial use only."
         )
-        slicer.app.connect("startupCompleted()", registerSampleStudy)
+        slicer.app.connect("startupCompleted()", self.registerSampleData)
+
+    def registerSampleData(self):
+        """Called once the Sample Data module is there too."""
+        registerSampleStudy(Path(self.resourcePath("")))
 
 
 class BrainTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

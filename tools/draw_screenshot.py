@@ -46,7 +46,7 @@ def draw(folder: Path) -> Image.Image:
     shell.app.testingEnabled = lambda: True  # the packages are those of this environment
     scene = makeScene()
     shell.begin()
-    load_sample(scene, folder)
+    load_sample(scene)
     import BrainTumorSeg
 
     panel = shell.open(BrainTumorSeg.BrainTumorSegWidget)
@@ -60,17 +60,15 @@ def draw(folder: Path) -> Image.Image:
         panel.cleanup()
 
 
-def load_sample(scene: Any, folder: Path) -> None:
+def load_sample(scene: Any) -> None:
     """The study that Slicer's Sample Data module offers, under the names that it gives it there."""
-    from BrainTumorSegLib.engine.sample import write_sample
-    from BrainTumorSegLib.jobs.sampleStudy import NAME, SEQUENCES
+    from BrainTumorSegLib.jobs.sampleStudy import NAME, SHA256, nodeName
 
-    paths = write_sample(folder)
-    for sequence in SEQUENCES:
+    for sequence in SHA256:
         storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
-        storage.SetFileName(str(getattr(paths, sequence)))
+        storage.SetFileName(str(MODULE_PATH.parent / "Resources" / "SampleStudy" / f"{NAME}_{sequence}.nii.gz"))
         storage.SetCenterImage(False)
-        node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{NAME} {sequence.upper()}")
+        node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", nodeName(sequence))
         storage.ReadData(node)
         node.CreateDefaultDisplayNodes()
 

@@ -1,73 +1,46 @@
-"""The synthetic study in Slicer's Sample Data module: made on this computer, so nothing is downloaded."""
+"""The synthetic study in Slicer's Sample Data module: files of this extension, which Slicer checks by their SHA-256.
+
+They are what ``engine/sample.py`` wrote once. Made anew on each computer they would not have one checksum: processors
+round differently, and some hundred of a sequence's million voxels differ then.
+"""
 
 from __future__ import annotations
 
 import importlib
-import subprocess
-import tempfile
 from pathlib import Path
-from typing import Any
-
-import slicer
-
-from BrainTumorSegLib.engine.errors import BrainTumorSegError
-from BrainTumorSegLib.jobs.childProcess import childEnvironment, engineCommand
 
 NAME = "BrainTumorSegSample"
-SEQUENCES = ("flair", "t1", "t1c")
+SHA256 = {
+    "flair": "c5dd0ab3246a559a0e00b9a6c96c506d8050ec31654e7384a6a276ce1ba6d32e",
+    "t1": "de9f8f2e2257b5e8912a198d8b487907acd43003b0624ea2a9834ea7fcd5c7cd",
+    "t1c": "9b23424cee63597c93e3bc90074987f0928903a05fa1828cab3f472cf8a9141e",
+}
+"""Of each sequence's file; the registration is in this order, FLAIR first."""
 
 
-def registerSampleStudy() -> None:
-    """Offer the study in the Sample Data module; called once the application has started."""
+def registerSampleStudy(resources: Path) -> None:
+    """Offer the study in the Sample Data module; to be called once the application has started.
+
+    resources: the module's folder Resources. Slicer copies the files into its cache, and refuses one whose SHA-256 is
+    another.
+    """
     try:
         sampleData = importlib.import_module("SampleData")
     except ModuleNotFoundError:
         return  # a Slicer built without that module
+    # The cache is one folder for all extensions: the names must be nobody else's.
+    fileNames = [f"{NAME}_{sequence}.nii.gz" for sequence in SHA256]
     sampleData.SampleDataLogic.registerCustomSampleDataSource(
         category="BrainTumorSeg",
         sampleName=NAME,
-        # One address and file name a node is expected, even where a function of ours makes them on this computer.
-        uris=[f"{NAME}:{name}" for name in SEQUENCES],
-        fileNames=[f"{name}.nii.gz" for name in SEQUENCES],
-        nodeNames=[f"{NAME} {name.upper()}" for name in SEQUENCES],
-        customDownloader=loadSampleStudy,
+        uris=[(resources / "SampleStudy" / fileName).resolve().as_uri() for fileName in fileNames],
+        fileNames=fileNames,
+        nodeNames=[nodeName(sequence) for sequence in SHA256],
+        checksums=[f"SHA256:{digest}" for digest in SHA256.values()],
+        thumbnailFileName=str(resources / "Icons" / f"{NAME}.png"),
     )
 
 
-def loadSampleStudy(_source: Any = None) -> list[Any]:
-    """Make the synthetic study and load its three volumes. Returns their nodes, FLAIR first.
-
-    Raises BrainTumorSegError if it can't be made, which is shown too: the Sample Data module shows nothing.
-    """
-    with slicer.util.tryWithErrorDisplay("The sample study could not be loaded.", waitCursor=True):
-        return _loadSampleStudy()
-
-
-def _loadSampleStudy() -> list[Any]:
-    with tempfile.TemporaryDirectory(prefix="BrainTumorSeg-", dir=slicer.app.temporaryPath) as folder:
-        _makeStudy(folder)
-        return [
-            slicer.util.loadVolume(str(Path(folder, f"{name}.nii.gz")), {"name": f"{NAME} {name.upper()}"})
-            for name in SEQUENCES
-        ]
-
-
-def _makeStudy(folder: str) -> None:
-    environment = childEnvironment(slicer.util.startupEnvironment())
-    process = subprocess.Popen(
-        engineCommand("sample", folder),
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # there on Windows alone
-    )
-    while True:
-        try:
-            # The answer is a line or two, far less than the pipe holds.
-            said = process.communicate(timeout=0.05)[1]
-            break
-        except subprocess.TimeoutExpired:
-            slicer.app.processEvents()
-    if process.returncode != 0:
-        reason = said.decode(errors="replace").strip()
-        raise BrainTumorSegError(f"The sample study could not be made: {reason}", "See the message; then try again.")
+def nodeName(sequence: str) -> str:
+    """What the volume of a sequence ("flair", "t1", "t1c") is called in the scene."""
+    return f"{NAME} {sequence.upper()}"

@@ -13,12 +13,14 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import SampleData
 import slicer
 import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.jobs.childProcess import childEnvironment, engineCommand
+from BrainTumorSegLib.jobs.sampleStudy import registerSampleStudy
 from BrainTumorSegLib.scene.comparison import compareSegments
 from BrainTumorSegLib.scene.inputGuess import guessInputs
 from BrainTumorSegLib.scene.provenance import isEdited, markEditedIfChanged, ownSegmentIds, readProvenance
@@ -75,6 +77,15 @@ class BrainTumorSegSelfTest(ScriptedLoadableModuleTest):
         nodes = [self._volume(name) for name in ("T1 post contrast", "T1", "T2 FLAIR")]
         guess = guessInputs(nodes)
         self.assertEqual((guess.t1c, guess.t1, guess.flair), tuple(nodes))
+
+    def test_sample_data_module_loads_the_checked_study(self):
+        """By Slicer's own Sample Data module, which compares each file with its SHA-256."""
+        registerSampleStudy(Path(slicer.util.modulePath("BrainTumorSeg")).parent / "Resources")
+        nodes = SampleData.SampleDataLogic().downloadSamples("BrainTumorSegSample")
+        names = [f"BrainTumorSegSample {sequence}" for sequence in ("FLAIR", "T1", "T1C")]
+        self.assertEqual([node.GetName() for node in nodes], names)
+        guess = guessInputs(nodes)
+        self.assertEqual([guess.flair, guess.t1, guess.t1c], nodes)
 
     def test_sample_study_is_segmented_saved_and_corrected(self):
         """The whole way with the real engine, on the synthetic study whose tumour is known."""
