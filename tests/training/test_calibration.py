@@ -46,7 +46,7 @@ def test_gate_keeps_all_but_a_thousandth_of_the_tumour() -> None:
 def test_a_classifier_gets_a_gate_and_a_segmentation_a_threshold() -> None:
     segmented = calibrate([_segmented(0.0)])
     assert segmented.recommendation.gate == 0
-    assert segmented.likelihood_after <= segmented.likelihood_before
+    assert segmented.after.log_loss <= segmented.before.log_loss
     mask = segmented_mask = _segmented(0.0).mask
     classified = calibrate([PatientLogits("a", np.array([-1, 3, -2], np.float32), mask)])
     assert classified.recommendation.gate > 0.5

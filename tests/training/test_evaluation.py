@@ -1,18 +1,35 @@
 import csv
 import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from brain_tumor_training import evaluation_plan
 from brain_tumor_training.bundles import BundleDescription, export_bundle, write_index
+from brain_tumor_training.evaluation import PatientOutcome, compare
+from brain_tumor_training.evaluation_plan import Condition, Measurement
 from brain_tumor_training.evaluation_studies import FileSource, KaggleSource, data_sources
+from brain_tumor_training.evaluation_summary import summarise
 from brain_tumor_training.kaggle import read_patient
 from brain_tumor_training.main import main
+from brain_tumor_training.metrics import count_slices
+from brain_tumor_training.outcome_files import OutcomeFolder
+from brain_tumor_training.segment_command import SegmentCommand
+from brain_tumor_training.segment_options import SegmentOptions
+from brain_tumor_training.segment_worker import segment_worker
+from brain_tumor_training.segmentation import OutputFiles
+from brain_tumor_training.staging import staged_checkout
+from brain_tumor_training.surface import SurfaceDistances
+from BrainTumorSegLib.cli.main import build_parser
+from BrainTumorSegLib.cli.segment import _job
 from BrainTumorSegLib.engine.bundle import Recommendation
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.reading import StudyPaths
+from BrainTumorSegLib.engine.worker_commands import parse_job
 from bundles import CHANNELS_2D, bright_flair_network, bright_slice_classifier
 from kaggle_phantom import write_data_set, write_patient
 
@@ -56,7 +73,9 @@ def test_held_out_patients_are_segmented_by_the_real_command_and_measured(tmp_pa
     assert content["metrics"]["patients"] == 1
     assert content["metrics"]["volumetric_dice"]["mean"]["value"] == pytest.approx(1.0, abs=0.02)
     assert content["metrics"]["slice_classifier"]["at_threshold"].keys() == {"0.5"}
-    assert content["metrics"]["maximum_probability_roc_auc"]["value"] == 1.0
+    assert content["metrics"]["maximum_probability"]["roc_auc"]["value"] == 1.0
+    assert content["metrics"]["slice_classifier"]["at_gate"] is None
+    assert content["reliability"]["voxels"]["expected_calibration_error"] < 0.01
     assert content["about"]["models"]["segmentation"]["name"] == "bright"
     assert content["about"]["fold"] == 1
     assert content["subgroups"]["site CS"]["patients"] == 1
@@ -128,8 +147,11 @@ def test_a_reference_on_another_grid_is_refused(tmp_path: Path) -> None:
         (["--data", "a", "--external", "b"], "Give either --data or --external"),
         (["--data", "a", "--fold", "1"], "Give both --folds and --fold"),
         (["--external", "/nowhere"], "No study was found"),
+        (["--data", "a", "--segmentation-runs", "r-{fold}"], "Give --data and --folds"),
+        (["--data", "a", "--classifier-runs", "r-{fold}"], "Give --segmentation-runs too"),
+        (["--data", "a", "--segmentation-runs", "r-{fold}", "--release", "b"], "not both"),
     ],
-    ids=["no data", "two data", "no folds", "no studies"],
+    ids=["no data", "two data", "no folds", "no studies", "runs without folds", "classifier alone", "two models"],
 )
 def test_unclear_requests_are_refused_in_one_line(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -140,14 +162,114 @@ def test_unclear_requests_are_refused_in_one_line(
     assert error.count("\n") == 1
 
 
-def test_a_failing_command_ends_the_evaluation_with_its_words(
-    tmp_path: Path, release: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [([], "`braintumorseg worker` answered with an error (model)"), (["--cold"], "ended with exit code 3")],
+    ids=["warm", "cold"],
+)
+def test_a_failing_program_ends_the_evaluation_with_its_words(
+    options: list[str], words: str, tmp_path: Path, release: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_data_set(tmp_path, patients=1)
-    code = main(
-        ["evaluate", str(tmp_path / "out"), "--data", str(tmp_path), "--release", str(release), "--model", "none"]
-    )
-    assert code == 1
-    assert "exit code 3" in (error := capsys.readouterr().err)
+    arguments = ["--data", str(tmp_path), "--release", str(release), "--model", "none", *options]
+    assert main(["evaluate", str(tmp_path / "out"), *arguments]) == 1
+    assert words in (error := capsys.readouterr().err)
     assert "There is no model named 'none'" in error
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+def test_the_warm_worker_gives_the_very_masks_of_the_command(tmp_path: Path, release: Path) -> None:
+    options = SegmentOptions(gate=0.0, threshold=0.4, device="cpu", tta=True)
+    with staged_checkout(release) as code, segment_worker(code) as worker:
+        for name in write_data_set(tmp_path, patients=1):
+            with KaggleSource(tmp_path / "kaggle_3m" / name).open() as study:
+                warm, cold = (one.run(study.paths, options) for one in (worker, SegmentCommand(code)))
+            np.testing.assert_array_equal(warm.mask, cold.mask)
+            np.testing.assert_array_equal(warm.probability, cold.probability)
+            assert warm.mask.any()
+            assert warm.report["settings"] == cold.report["settings"]
+            assert warm.report["slices"] == cold.report["slices"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [SegmentOptions(), SegmentOptions("m", "cpu", 0.3, 0.0, 0.5, True, True), SegmentOptions(gate=0.2)],
+    ids=["none", "all", "gate"],
+)
+def test_command_line_and_worker_are_asked_for_the_same_job(options: SegmentOptions, tmp_path: Path) -> None:
+    files = OutputFiles(tmp_path).named_with(StudyPaths(tmp_path / "f.nii.gz", None, tmp_path / "c.nii.gz"))
+    command = [part for name, path in files.items() for part in (f"--{name}", path)]
+    parsed = build_parser().parse_args(["segment", *command, *options.arguments()])
+    assert _job(parsed) == parse_job({"command": "segment", **files, **options.request()})
+
+
+def _outcome(name: str, found: int, gate: float, scores: list[float]) -> PatientOutcome:
+    """Two slices of 100 voxels, 50 of tumour in the first, of which so many were found."""
+    reference = np.zeros((2, 10, 10), bool)
+    reference[0, :5] = True
+    predicted = np.arange(200).reshape(2, 10, 10) < found
+    report = {"settings": {"gate": gate}}
+    maximum = np.array([0.9, 0.1])
+    return PatientOutcome(
+        name, count_slices(predicted, reference), np.array(scores), maximum, 1.0, None, report, 1.0, slices_segmented=1
+    )
+
+
+def test_what_the_gate_costs_and_the_baseline_come_from_the_same_patients() -> None:
+    gated = [_outcome("a", 50, 0.3, [0.9, 0.1]), _outcome("b", 0, 0.6, [0.5, 0.55])]
+    ungated = [_outcome("a", 50, 0, [0.9, 0.1]), _outcome("b", 25, 0, [0.5, 0.55])]
+    found = summarise(gated, 0, ungated)
+    assert found["gate_cost"]["mean_volumetric_dice_lost"].value == pytest.approx((0 + 2 / 3) / 2)
+    assert found["gate_cost"]["most_volumetric_dice_lost"] == pytest.approx(2 / 3)
+    assert found["gate_cost"]["slices_left_out"] == pytest.approx(0.5)
+    assert found["maximum_probability"]["roc_auc"].value == 1
+    assert found["slice_classifier"]["roc_auc"].value == pytest.approx(0.75)
+    assert found["maximum_probability"]["classifier_roc_auc_minus_this"].value == pytest.approx(-0.25)
+    # Each patient at his own model's gate: the one tumour slice of b is below 0.6.
+    assert found["slice_classifier"]["at_gate"]["confusion"]["false_negatives"] == 1
+    assert found["slice_classifier"]["at_gate"]["specificity"].value == 1
+
+
+def test_an_interrupted_evaluation_goes_on_only_with_what_the_same_models_and_options_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = write_data_set(tmp_path, patients=3)
+    sources = {0: [KaggleSource(tmp_path / "kaggle_3m" / name) for name in names]}
+    measured: list[str] = []
+
+    def fake(
+        some: list[KaggleSource],
+        _segmenter: object,
+        _options: SegmentOptions,
+        on_outcome: Callable[[PatientOutcome], None],
+    ) -> list[PatientOutcome]:
+        outcomes = [_outcome(one.name, 40, 0.0, [0.9, 0.2]) for one in some[:2]]
+        measured.extend(one.name for one in outcomes)
+        for outcome in outcomes:
+            on_outcome(outcome)
+        return outcomes
+
+    monkeypatch.setattr(evaluation_plan, "evaluate", fake)
+    first = Measurement(tmp_path / "work", cold=True)
+    condition = Condition("x", sources, SegmentOptions())
+    first.run([condition], {0: None})
+    again = replace(first, resume=True)
+    outcomes = again.run([condition], {0: None})["x"]
+    assert measured == names
+    assert [one.name for one in outcomes] == names
+    assert outcomes[0].volumetric_dice == pytest.approx(2 * 40 / 90)
+    again.run([replace(condition, options=SegmentOptions(threshold=0.3))], {0: None})
+    first.run([condition], {0: None})
+    assert measured == [*names, *names[:2], *names[:2]]
+
+
+def test_an_outcome_survives_its_file(tmp_path: Path, release: Path) -> None:
+    study_folder = write_patient(tmp_path, "TCGA_CS_0001_20000101")
+    with staged_checkout(release) as code, KaggleSource(study_folder).open() as study:
+        outcome = compare(study, SegmentCommand(code).run(study.paths, SegmentOptions(gate=0.0)))
+    outcome = replace(outcome, surface=SurfaceDistances(float("inf"), 0.0))
+    OutcomeFolder(tmp_path / "kept", {"a": (1, 2)}).save(outcome)
+    again = OutcomeFolder(tmp_path / "kept", {"a": [1, 2]}).load(outcome.name)
+    assert again is not None
+    np.testing.assert_equal(asdict(again), asdict(outcome))
+    assert OutcomeFolder(tmp_path / "kept", {"a": [1, 3]}).load(outcome.name) is None

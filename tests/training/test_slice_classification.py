@@ -9,6 +9,7 @@ from brain_tumor_training.slice_classification import (
     classifier_metrics,
     operating_point,
     roc_auc,
+    sensitivity_at_specificity,
 )
 
 
@@ -80,3 +81,22 @@ def test_intervals_are_drawn_over_patients_not_slices() -> None:
     bad = ScoredSlices(1.0 - truth, truth)
     auc = classifier_metrics([good, bad], [0.5], seed=0)["roc_auc"]
     assert auc == Estimate(0.5, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("digits", [1, 3], ids=["with ties", "without ties"])
+def test_the_fast_sensitivity_is_that_of_the_operating_point(patients: list[ScoredSlices], digits: int) -> None:
+    rounded = [ScoredSlices(np.round(one.scores, digits), one.with_tumour) for one in patients]
+    for some in (rounded, rounded[:2], rounded[3:4]):
+        assert sensitivity_at_specificity(some) == pytest.approx(operating_point(some)["sensitivity"])
+
+
+def test_slices_of_one_kind_have_no_sensitivity_at_a_specificity() -> None:
+    assert np.isnan(sensitivity_at_specificity([ScoredSlices(np.array([0.5]), np.array([True]))]))
+
+
+def test_a_gate_counts_for_its_own_patient() -> None:
+    """The same scores: above the first patient's gate, below the second's."""
+    scores, truth = np.array([0.4, 0.1]), np.array([True, False])
+    found = classifier_metrics([ScoredSlices(scores, truth, 0.3), ScoredSlices(scores, truth, 0.5)], [0.5], seed=0)
+    assert found["at_gate"]["sensitivity"].value == 0.5
+    assert classifier_metrics([ScoredSlices(scores, truth)], [0.5], seed=0)["at_gate"] is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
 from brain_tumor_training.metrics import volumetric_dice
+from brain_tumor_training.reliability import Reliability, reliability
 from brain_tumor_training.validation import PatientLogits, counts_of
 from BrainTumorSegLib.engine.bundle import Recommendation
 from BrainTumorSegLib.engine.errors import InputError
@@ -25,12 +27,26 @@ _MOST_VALUES = 2_000_000
 
 
 @dataclass(frozen=True)
+class Fit:
+    """How well probabilities fit the truth: mean negative log-likelihood in nats, and reliability."""
+
+    log_loss: float
+    reliability: Reliability
+
+    @classmethod
+    def of(cls, logits: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np.bool_], temperature: float) -> Fit:
+        """Of logits divided by a temperature."""
+        probability = expit(logits.astype(np.float64) / temperature)
+        return cls(_negative_log_likelihood(logits, truth, temperature), reliability(probability, truth))
+
+
+@dataclass(frozen=True)
 class Calibration:
-    """What was chosen and what it changed: mean negative log-likelihood (nats) before and after."""
+    """What was chosen, on how many patients, and what it changed."""
 
     recommendation: Recommendation
-    likelihood_before: float
-    likelihood_after: float
+    before: Fit
+    after: Fit
     patients: int
 
 
@@ -49,12 +65,13 @@ def calibrate(patients: Sequence[PatientLogits]) -> Calibration:
     targets = [one.mask.any(axis=(1, 2)) if classifies else one.mask.ravel() for one in patients]
     truth = np.concatenate(targets)
     step = max(1, len(logits) // _MOST_VALUES)
-    temperature = fit_temperature(logits[::step], truth[::step])
+    logits, truth = logits[::step], truth[::step]
+    temperature = fit_temperature(logits, truth)
     if classifies:
         recommendation = Recommendation(temperature, gate=choose_gate(patients, temperature))
     else:
         recommendation = Recommendation(temperature, choose_threshold(patients, temperature))
-    before, after = (_negative_log_likelihood(logits, truth, t) for t in (1.0, temperature))
+    before, after = (Fit.of(logits, truth, t) for t in (1.0, temperature))
     return Calibration(recommendation, before, after, len(patients))
 
 
@@ -94,7 +111,7 @@ def choose_gate(patients: Sequence[PatientLogits], temperature: float) -> float:
 
 
 def _negative_log_likelihood(
-    logits: npt.NDArray[np.float32], truth: npt.NDArray[np.bool_], temperature: float
+    logits: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np.bool_], temperature: float
 ) -> float:
     scaled = logits.astype(np.float64) / temperature
     return float(np.mean(np.logaddexp(0.0, np.where(truth, -scaled, scaled))))

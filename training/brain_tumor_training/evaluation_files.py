@@ -13,20 +13,45 @@ from typing import Any
 from brain_tumor_training import metrics
 from brain_tumor_training.bootstrap import Estimate
 from brain_tumor_training.evaluation import PatientOutcome
+from brain_tumor_training.evaluation_summary import reliability_of
 from brain_tumor_training.subgroups import subgroups
 
 
 def write_evaluation(
-    folder: Path, outcomes: Sequence[PatientOutcome], summary: Mapping[str, Any], about: Mapping[str, Any]
+    folder: Path,
+    outcomes: Sequence[PatientOutcome],
+    summary: Mapping[str, Any],
+    about: Mapping[str, Any],
+    ungated: Sequence[PatientOutcome] | None = None,
 ) -> None:
-    """Writes metrics.json (the summary and what made it), per_patient.csv and per_slice.csv into ``folder``."""
+    """Writes metrics.json (the summary and what made it), per_patient.csv and per_slice.csv into ``folder``.
+
+    ungated: the same patients with the gate off; per_patient.csv then has their Dice too, and per_slice.csv the
+    maximum probability of every slice.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    report = outcomes[0].report
-    made_by = {name: report[name] for name in ("models", "settings", "device", "precision", "software")}
-    content = {"about": {**about, **made_by}, "metrics": plain(summary), "subgroups": plain(subgroups(outcomes))}
+    others = ungated if ungated is not None else [None] * len(outcomes)
+    content = {
+        "about": {**about, **_made_by(outcomes)},
+        "metrics": plain(summary),
+        "subgroups": plain(subgroups(outcomes)),
+        "reliability": plain(reliability_of(ungated if ungated is not None else outcomes)),
+    }
     (folder / "metrics.json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    _write_csv(folder / "per_patient.csv", (_patient_row(outcome) for outcome in outcomes))
-    _write_csv(folder / "per_slice.csv", (row for outcome in outcomes for row in _slice_rows(outcome)))
+    pairs = list(zip(outcomes, others, strict=True))
+    write_csv(folder / "per_patient.csv", (_patient_row(*pair) for pair in pairs))
+    write_csv(folder / "per_slice.csv", (row for one, other in pairs for row in _slice_rows(one, other or one)))
+
+
+def _made_by(outcomes: Sequence[PatientOutcome]) -> dict[str, Any]:
+    """The program's own words; settings and models as a list where folds have their own."""
+    first = outcomes[0].report
+    same = {name: first[name] for name in ("device", "precision", "software")}
+    varying = {}
+    for name in ("models", "settings"):
+        kinds = {json.dumps(one.report[name], sort_keys=True): one.report[name] for one in outcomes}
+        varying[name] = first[name] if len(kinds) == 1 else list(kinds.values())
+    return same | varying
 
 
 def plain(value: Any) -> Any:
@@ -35,6 +60,8 @@ def plain(value: Any) -> Any:
         return plain(asdict(value))
     if isinstance(value, Mapping):
         return {name: plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value
@@ -61,11 +88,12 @@ def _text(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str("-" if value is None else value)
 
 
-def _patient_row(outcome: PatientOutcome) -> dict[str, Any]:
+def _patient_row(outcome: PatientOutcome, ungated: PatientOutcome | None) -> dict[str, Any]:
     counts = outcome.counts
     return {
         "patient": outcome.name,
         "volumetric_dice": f"{outcome.volumetric_dice:.5f}",
+        "volumetric_dice_gate_off": "" if ungated is None else f"{ungated.volumetric_dice:.5f}",
         "tumour_slice_dice": f"{metrics.tumour_slice_dice([counts]):.5f}",
         "all_slice_dice": f"{metrics.all_slice_dice([counts]):.5f}",
         "reference_ml": f"{counts.reference_voxels * outcome.voxel_volume_ml:.3f}",
@@ -75,14 +103,18 @@ def _patient_row(outcome: PatientOutcome) -> dict[str, Any]:
         "hd95_mm": "" if outcome.surface is None else f"{outcome.surface.hd95_mm:.2f}",
         "nsd_2mm": "" if outcome.surface is None else f"{outcome.surface.nsd_2mm:.4f}",
         "slices": len(counts.with_tumour),
-        "slices_segmented": sum(one["segmented"] for one in outcome.report["slices"]),
+        "slices_segmented": outcome.slices_segmented,
+        "model": outcome.report["models"]["segmentation"]["sha256"][:12],
+        "gate": f"{outcome.gate:g}",
+        "threshold": f"{outcome.report['settings']['threshold']:g}",
         "seconds": f"{outcome.seconds:.2f}",
     }
 
 
-def _slice_rows(outcome: PatientOutcome) -> Iterator[dict[str, Any]]:
+def _slice_rows(outcome: PatientOutcome, whole: PatientOutcome) -> Iterator[dict[str, Any]]:
+    """whole: what knows the maximum probability of every slice."""
     counts, scores = outcome.counts, outcome.classifier_scores
-    for index, maximum in enumerate(outcome.maximum_probability):
+    for index, maximum in enumerate(whole.maximum_probability):
         yield {
             "patient": outcome.name,
             "slice": index,
@@ -95,7 +127,8 @@ def _slice_rows(outcome: PatientOutcome) -> Iterator[dict[str, Any]]:
         }
 
 
-def _write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Rows that all have the first one's columns; at least one."""
     rows = list(rows)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from sklearn.metrics import roc_curve
 from brain_tumor_training.bootstrap import patient_bootstrap
 
 WANTED_SPECIFICITY = 0.9
+_RESAMPLES = 500
 
 
 Confusion = tuple[int, ...]
@@ -22,10 +24,14 @@ Confusion = tuple[int, ...]
 
 @dataclass(frozen=True)
 class ScoredSlices:
-    """One patient's slices: scores float [S], 0-1; with_tumour bool [S], by the reference."""
+    """One patient's slices: scores float [S], 0-1; with_tumour bool [S], by the reference.
+
+    gate: the threshold that was chosen for this patient's model, 0 for none.
+    """
 
     scores: npt.NDArray[np.float64]
     with_tumour: npt.NDArray[np.bool_]
+    gate: float = 0.0
 
 
 def roc_auc(patients: Sequence[ScoredSlices]) -> float:
@@ -84,17 +90,34 @@ def operating_point(patients: Sequence[ScoredSlices]) -> dict[str, float]:
     }
 
 
+def sensitivity_at_specificity(patients: Sequence[ScoredSlices]) -> float:
+    """The same sensitivity, fast enough for a bootstrap; NaN if all slices are of one kind."""
+    scores, truth = _pooled(patients)
+    positive, negative = scores[truth], np.sort(scores[~truth])[::-1]
+    if not len(positive) or not len(negative):
+        return float("nan")
+    # Only scores above this one can count as tumour, or more than a tenth of the others would too.
+    bar = negative[math.floor((1 - WANTED_SPECIFICITY) * len(negative) + 1e-9)]
+    return float(np.mean(positive > bar))
+
+
 def classifier_metrics(patients: Sequence[ScoredSlices], thresholds: Sequence[float], seed: int) -> dict[str, Any]:
-    """ROC AUC, the operating point, and at each threshold everything that depends on it, with patient intervals."""
+    """ROC AUC, the operating point, and at each threshold everything that depends on it, with patient intervals.
+
+    "at_gate" takes each patient's own gate, and is None where no patient has one.
+    """
     return {
         "roc_auc": patient_bootstrap(patients, roc_auc, seed),
         "at_specificity_0.9": operating_point(patients),
-        "at_threshold": {f"{threshold:g}": _at(patients, threshold, seed) for threshold in thresholds},
+        "sensitivity_at_specificity_0.9": patient_bootstrap(patients, sensitivity_at_specificity, seed, _RESAMPLES),
+        "at_threshold": {f"{t:g}": _at([_confusion(one, t) for one in patients], seed) for t in thresholds},
+        "at_gate": _at([_confusion(one, one.gate) for one in patients], seed)
+        if any(p.gate for p in patients)
+        else None,
     }
 
 
-def _at(patients: Sequence[ScoredSlices], threshold: float, seed: int) -> dict[str, Any]:
-    confusions = [_confusion(one, threshold) for one in patients]
+def _at(confusions: Sequence[Confusion], seed: int) -> dict[str, Any]:
     tn, fp, fn, tp = _summed(confusions)
     return {
         **{

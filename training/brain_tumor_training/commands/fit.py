@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from brain_tumor_training.settings import TrainingSettings
+from brain_tumor_training.commands.training_options import (
+    add_data_options,
+    add_device_option,
+    add_run_options,
+    fit_request,
+    prepare_cache,
+    step_bar,
+)
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -22,95 +25,17 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         "in several processes.",
     )
     add_data_options(parser)
-    # torchrun takes "--run" for its own --run-path abbreviated (argparse, Python 3.11): hence the longer name.
-    parser.add_argument(
-        "--run", "--run-folder", type=Path, required=True, metavar="DIR", help="the run's folder", dest="run_folder"
-    )
+    add_device_option(parser)
+    add_run_options(parser, "the run's folder")
     parser.add_argument("--fold", type=int, metavar="K", help="fold to hold out (needs --folds)")
     parser.set_defaults(run=_run)
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """What every command that trains takes."""
-    parser.add_argument("recipe", metavar="RECIPE", help="name of a recipe of this package, or a YAML file")
-    parser.add_argument("--data", type=Path, metavar="PATH", help="Kaggle's folder, or a CSV of your own NIfTI files")
-    parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="arrays made of the data once")
-    parser.add_argument("--folds", type=Path, metavar="CSV", help="folds by patient")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that load data (default: 1)")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="local file with the recipe's ImageNet weights")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="ID=VALUE", help="change a setting, such as batch_size=8"
-    )
-
-
-def read_recipe(arguments: argparse.Namespace) -> TrainingSettings:
-    """The recipe with the changes that were asked for."""
-    from brain_tumor_training.recipe import load_recipe
-
-    return load_recipe(arguments.recipe, parse_changes(arguments.set))
-
-
-def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
-    """ID=VALUE texts as MONAI ids with YAML values. Raises InputError for another form."""
-    import yaml
-
-    from BrainTumorSegLib.engine.errors import InputError
-
-    changes = {}
-    for text in texts:
-        key, separator, value = text.partition("=")
-        if not separator:
-            raise InputError(f"'{text}' is no ID=VALUE.", "Write, for example, --set batch_size=8.")
-        changes[key] = yaml.safe_load(value)
-    return changes
-
-
-def prepare_cache(arguments: argparse.Namespace) -> None:
-    """Makes the cache of the data, once, and refuses data that would leak."""
-    from brain_tumor_training.cache import build_cache
-    from brain_tumor_training.kaggle import read_folds
-    from brain_tumor_training.training_data import refuse_mixed_folds, training_sources
-
-    if arguments.folds is not None:
-        refuse_mixed_folds(read_folds(arguments.folds))
-    if arguments.data is not None:
-        build_cache(training_sources(arguments.data), arguments.cache)
-
-
-@contextmanager
-def step_bar() -> Iterator[Callable[[int, int, float], None]]:
-    """Yields on_progress(steps done of the phase, its steps, loss): on a terminal and in the first process only."""
-    from tqdm import tqdm
-    from tqdm.contrib.logging import logging_redirect_tqdm
-
-    from brain_tumor_training.distributed import Processes
-
-    hidden = None if Processes.of_environment().is_first else True
-    with tqdm(unit="step", disable=hidden, leave=False) as bar, logging_redirect_tqdm():
-
-        def show(done: int, total: int, loss: float) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-            bar.set_postfix(loss=f"{loss:.4f}")
-
-        yield show
-
-
 def _run(arguments: argparse.Namespace) -> int:
     from brain_tumor_training.distributed import Processes
-    from brain_tumor_training.fit import FitRequest, fit
+    from brain_tumor_training.fit import fit
 
-    request = FitRequest(
-        settings=read_recipe(arguments),
-        cache=arguments.cache,
-        run=arguments.run_folder,
-        folds=arguments.folds,
-        fold=arguments.fold,
-        device=arguments.device,
-        weights=arguments.weights,
-        workers=arguments.workers,
-    )
+    request = fit_request(arguments)
     prepare_cache(arguments)
     with step_bar() as on_progress:
         weights = fit(request, on_progress)

@@ -1,0 +1,129 @@
+"""What every command that measures models takes, and how it is understood: patients, models, ways to run them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from brain_tumor_training.evaluation_plan import Measurement, Models, Patients
+    from brain_tumor_training.segment_options import SegmentOptions
+
+
+def add_patient_options(parser: argparse.ArgumentParser) -> None:
+    """Whom to measure."""
+    parser.add_argument("--data", type=Path, metavar="DIR", help="Kaggle's folder, or a CSV of your own NIfTI files")
+    parser.add_argument("--folds", type=Path, metavar="CSV", help="folds by patient; without it all patients are taken")
+    parser.add_argument("--fold", type=int, metavar="K", help="the held-out fold (models of folds: default all)")
+    parser.add_argument("--limit", type=int, metavar="N", help="the first N patients only (of each fold)")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """What to measure."""
+    group = parser.add_argument_group("models (default: the installed ones)")
+    group.add_argument("--model", metavar="NAME", help="name of the model (default: the default model)")
+    group.add_argument("--release", type=Path, metavar="DIR", help="models of this folder")
+    group.add_argument(
+        "--segmentation-runs",
+        metavar="PATTERN",
+        help="runs of `fit --fold K`, {fold} standing for K: each fold is measured with the model that has not seen it",
+    )
+    group.add_argument("--classifier-runs", metavar="PATTERN", help="the same for slice classifiers (default: none)")
+    group.add_argument("--cache", type=Path, metavar="DIR", help="the runs' cache; needed to calibrate them")
+
+
+def add_running_options(parser: argparse.ArgumentParser) -> None:
+    """How to run the shipped program, and with which of its own options."""
+    parser.add_argument(
+        "--cold",
+        action="store_true",
+        help="run `braintumorseg segment` in a fresh process for each study instead of one warm `braintumorseg worker`",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted call of the same program")
+    group = parser.add_argument_group("passed on to braintumorseg")
+    group.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+    group.add_argument("--threshold", type=float, metavar="T")
+    group.add_argument("--gate", type=_gate, metavar="T|off")
+    group.add_argument("--min-volume", type=float, metavar="ML")
+    group.add_argument("--tta", action="store_true")
+    group.add_argument("--register", action="store_true")
+
+
+def patients_of(arguments: argparse.Namespace) -> Patients:
+    """Whom to measure."""
+    from brain_tumor_training.evaluation_plan import Patients
+
+    return Patients(
+        data=arguments.data,
+        external=getattr(arguments, "external", None),
+        folds=arguments.folds,
+        fold=getattr(arguments, "fold", None),
+        limit=getattr(arguments, "limit", None),
+    )
+
+
+def models_of(arguments: argparse.Namespace) -> Models:
+    """What to measure. Raises InputError for models from two places."""
+    from brain_tumor_training.evaluation_plan import Models
+    from brain_tumor_training.fold_models import FoldRuns
+    from BrainTumorSegLib.engine.errors import InputError
+
+    if arguments.segmentation_runs is None:
+        if arguments.classifier_runs is not None:
+            raise InputError("A slice classifier alone can't be evaluated.", "Give --segmentation-runs too.")
+        return Models(release=arguments.release)
+    if arguments.release is not None or arguments.model is not None:
+        raise InputError("Which models to evaluate is not clear.", "Give a release or runs of folds, not both.")
+    return Models(
+        runs=FoldRuns(
+            arguments.segmentation_runs, arguments.classifier_runs, arguments.cache, arguments.device or "auto"
+        )
+    )
+
+
+def segment_options(arguments: argparse.Namespace) -> SegmentOptions:
+    """The options for the shipped program."""
+    from brain_tumor_training.segment_options import SegmentOptions
+
+    return SegmentOptions(
+        model=getattr(arguments, "model", None),
+        device=arguments.device,
+        threshold=arguments.threshold,
+        gate=arguments.gate,
+        min_volume_ml=arguments.min_volume,
+        tta=arguments.tta,
+        register=arguments.register,
+    )
+
+
+def measurement_of(arguments: argparse.Namespace, folder: Path, on_patient: Callable[[], None]) -> Measurement:
+    """How to run it. folder: of the results."""
+    from brain_tumor_training.evaluation_plan import WORK, Measurement
+
+    return Measurement(folder / WORK, arguments.cold, arguments.resume, on_patient)
+
+
+@contextmanager
+def patient_bar(total: int) -> Iterator[Callable[[], None]]:
+    """Yields what to call after each patient: a bar on a terminal."""
+    from tqdm import tqdm
+
+    with tqdm(desc="Evaluating", unit="patient", total=total, disable=None, leave=False) as bar:
+
+        def advance() -> None:
+            bar.update()
+
+        yield advance
+
+
+def _gate(text: str) -> float:
+    if text == "off":
+        return 0.0
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'off'") from error

@@ -1,0 +1,114 @@
+"""What every command that trains takes, and how it is understood: recipe, data, folds, device, run folder."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from brain_tumor_training.fit import FitRequest
+    from brain_tumor_training.settings import TrainingSettings
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """What every command that trains takes."""
+    parser.add_argument("recipe", metavar="RECIPE", help="name of a recipe of this package, or a YAML file")
+    parser.add_argument("--data", type=Path, metavar="PATH", help="Kaggle's folder, or a CSV of your own NIfTI files")
+    parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="arrays made of the data once")
+    parser.add_argument("--folds", type=Path, metavar="CSV", help="folds by patient")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that load data (default: 1)")
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="local file with the weights that the recipe starts from"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="ID=VALUE",
+        help="change a setting, such as batch_size=8 or phases.0.epochs=3",
+    )
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """What to compute on."""
+    parser.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
+
+
+def add_run_options(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """The folder of a run, or of several."""
+    # torchrun takes "--run" for its own --run-path abbreviated (argparse, Python 3.11): hence the longer name.
+    parser.add_argument(
+        "--run", "--run-folder", type=Path, required=True, metavar="DIR", help=help_text, dest="run_folder"
+    )
+
+
+def fit_request(arguments: argparse.Namespace) -> FitRequest:
+    """What to train, for commands with the options above; a command without --fold trains on all."""
+    from brain_tumor_training.fit import FitRequest
+
+    return FitRequest(
+        settings=read_recipe(arguments),
+        cache=arguments.cache,
+        run=arguments.run_folder,
+        folds=arguments.folds,
+        fold=getattr(arguments, "fold", None),
+        device=arguments.device or "auto",
+        weights=arguments.weights,
+        workers=arguments.workers,
+    )
+
+
+def read_recipe(arguments: argparse.Namespace) -> TrainingSettings:
+    """The recipe with the changes that were asked for."""
+    from brain_tumor_training.recipe import load_recipe
+
+    return load_recipe(arguments.recipe, parse_changes(arguments.set))
+
+
+def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
+    """ID=VALUE texts as MONAI ids with YAML values. Raises InputError for another form."""
+    import yaml
+
+    from BrainTumorSegLib.engine.errors import InputError
+
+    changes = {}
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise InputError(f"'{text}' is no ID=VALUE.", "Write, for example, --set batch_size=8.")
+        changes[key] = yaml.safe_load(value)
+    return changes
+
+
+def prepare_cache(arguments: argparse.Namespace) -> None:
+    """Makes the cache of the data, once, and refuses data that would leak."""
+    from brain_tumor_training.cache import build_cache
+    from brain_tumor_training.kaggle import read_folds
+    from brain_tumor_training.training_data import refuse_mixed_folds, training_sources
+
+    if arguments.folds is not None:
+        refuse_mixed_folds(read_folds(arguments.folds))
+    if arguments.data is not None:
+        build_cache(training_sources(arguments.data), arguments.cache)
+
+
+@contextmanager
+def step_bar() -> Iterator[Callable[[int, int, float], None]]:
+    """Yields on_progress(steps done of the phase, its steps, loss): on a terminal and in the first process only."""
+    from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    from brain_tumor_training.distributed import Processes
+
+    hidden = None if Processes.of_environment().is_first else True
+    with tqdm(unit="step", disable=hidden, leave=False) as bar, logging_redirect_tqdm():
+
+        def show(done: int, total: int, loss: float) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+            bar.set_postfix(loss=f"{loss:.4f}")
+
+        yield show
