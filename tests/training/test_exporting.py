@@ -1,11 +1,11 @@
 import json
 import shutil
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from monai.bundle import run as run_config
 
 from brain_tumor_training.bundles import BundleDescription, export_bundle, update_index
@@ -17,39 +17,12 @@ from BrainTumorSegLib.engine.bundle import Recommendation, load_bundle
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.model_index import read_index
 from BrainTumorSegLib.engine.networks.registry import build_network
-from kaggle_phantom import write_data_set
-
-SETTINGS = "brain_tumor_training.settings."
-
-
-def _recipe(folder: Path, **changes: object) -> Path:
-    """Two steps of a small real network at 128 px, half of the patients kept aside."""
-    settings = {
-        "_target_": f"{SETTINGS}TrainingSettings",
-        "task": "segmentation",
-        "network": "ResUNet",
-        "arguments": {"input_channels": 3},
-        "channels": ["t1", "flair", "t1c"],
-        "batch_size": 2,
-        "phases": [{"_target_": f"{SETTINGS}Phase", "size_px": 128, "steps": 2}],
-        "validation": {"_target_": f"{SETTINGS}ValidationSettings", "share": 0.5, "every_steps": 2},
-    }
-    path = folder / "tiny.yaml"
-    path.write_text(yaml.safe_dump({"settings": settings | changes}))
-    return path
-
-
-def _write_data(folder: Path, patients: int) -> Path:
-    """Patients in Kaggle's layout, and folds.csv, which puts every other one into fold 1."""
-    names = write_data_set(folder, patients=patients, slices=4, size_px=256)
-    lines = [f"{name},{number % 2}" for number, name in enumerate(names)]
-    (folder / "folds.csv").write_text("\n".join(["patient,fold", *lines]) + "\n")
-    return folder
+from tiny_runs import SETTINGS, write_folded_data, write_recipe
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _write_data(tmp_path_factory.mktemp("data"), patients=4)
+    return write_folded_data(tmp_path_factory.mktemp("data"), patients=4)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +31,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     arguments = ["--cache", data / "cache", "--folds", data / "folds.csv", "--fold", 0, "--data", data]
     options = ["--run", folder / "run", "--device", "cpu", "--workers", 0]
-    assert main(["fit", str(_recipe(folder)), *map(str, [*arguments, *options])]) == 0
+    assert main(["fit", str(write_recipe(folder)), *map(str, [*arguments, *options])]) == 0
     return folder / "run"
 
 
@@ -79,7 +52,7 @@ def test_another_recipe_does_not_go_on_in_the_same_folder(
 ) -> None:
     shutil.copy(run / "settings.json", tmp_path)
     arguments = ["--cache", data / "cache", "--run", tmp_path, "--device", "cpu"]
-    assert main(["fit", str(_recipe(tmp_path, seed=5)), *map(str, arguments)]) == 2
+    assert main(["fit", str(write_recipe(tmp_path, seed=5)), *map(str, arguments)]) == 2
     assert "holds a run with another settings.json" in capsys.readouterr().err
 
 
@@ -94,6 +67,25 @@ def test_calibrated_and_exported_the_run_is_a_model_that_loads(run: Path, data: 
     weights = RunFolder(run).finished_weights()["output.weight"]
     torch.testing.assert_close(bundle.network.output.weight.detach(), weights, rtol=1e-3, atol=1e-6)
     assert read_index(tmp_path / "index.json").entry().name == "tiny"
+
+
+def test_a_bundle_shows_its_calibration_and_its_figures(run: Path, data: Path, tmp_path: Path) -> None:
+    assert main(["calibrate", str(run), "--cache", str(data / "cache"), "--device", "cpu"]) == 0
+    export = ["export", str(run), "--name", "tiny", "--release", str(tmp_path / "release")]
+    assert main(export) == 0
+    path = tmp_path / "release" / "tiny-1.0.0.zip"
+    with zipfile.ZipFile(path) as archive:
+        assert {one for one in archive.namelist() if one.endswith(".png")} == {"tiny/docs/calibration.png"}
+    evaluated = tmp_path / "evaluated"
+    arguments = ["--data", data, "--folds", data / "folds.csv", "--fold", 0, "--release", tmp_path / "release"]
+    assert main(["evaluate", str(evaluated), *map(str, arguments), "--device", "cpu", "--limit", "1"]) == 0
+    assert main([*export, "--metrics", str(evaluated / "metrics.json")]) == 0
+    with zipfile.ZipFile(path) as archive:
+        card = archive.read("tiny/docs/README.md").decode()
+        for name in ("calibration", "metrics"):
+            assert archive.read(f"tiny/docs/{name}.png").startswith(b"\x89PNG")
+            assert f"![{name}]({name}.png)" in card
+    load_bundle(path)
 
 
 def test_a_run_that_kept_nobody_aside_is_not_calibrated(
@@ -142,23 +134,10 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         export_bundle(_description("a", "1.0.0"), weights, tmp_path)
 
 
-def test_crossvalidation_evaluates_every_patient_once_through_the_command(tmp_path: Path) -> None:
-    data = _write_data(tmp_path / "data", patients=2)
-    arguments = ["--data", data, "--cache", data / "cache", "--folds", data / "folds.csv", "--run", tmp_path / "cv"]
-    options = ["--device", "cpu", "--workers", 0]
-    assert main(["crossvalidate", str(_recipe(tmp_path, validation=None)), *map(str, [*arguments, *options])]) == 0
-    content = json.loads((tmp_path / "cv" / "evaluation" / "metrics.json").read_text())
-    assert content["metrics"]["patients"] == 2
-    names = cached_names(data / "cache")
-    rows = (tmp_path / "cv" / "evaluation" / "per_patient.csv").read_text().splitlines()
-    assert sorted(row.split(",")[0] for row in rows[1:]) == names
-    fold = json.loads((tmp_path / "cv" / "fold-1" / "segmentation" / "splits.json").read_text())
-    assert list(fold["training"]) == [names[0]]
-
-
 def test_monais_bundle_runner_trains_by_a_recipe(data: Path, tmp_path: Path) -> None:
     changes = {
         "settings::network": "ResUNet",
+        "settings::init": "scratch",
         "settings::phases": [{"_target_": f"{SETTINGS}Phase", "size_px": 128, "steps": 1}],
         "settings::batch_size": 2,
     }

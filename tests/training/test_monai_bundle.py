@@ -1,20 +1,26 @@
 import json
+import shutil
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from monai.bundle import ckpt_export, run, verify_metadata, verify_net_in_out
+from monai.bundle import ConfigParser, ckpt_export, run, verify_metadata, verify_net_in_out
 from monai.bundle.workflows import ConfigWorkflow
+from monai.transforms import Compose, SaveImaged
 
 from brain_tumor_training.bundles import METADATA_SCHEMA, BundleDescription, export_bundle
 from brain_tumor_training.evaluation_studies import KaggleSource
+from brain_tumor_training.monai_inference import SaveTumour, StudyToSlices, study_at
 from BrainTumorSegLib.engine.bundle import Recommendation, load_bundle
 from BrainTumorSegLib.engine.device import Compute
+from BrainTumorSegLib.engine.geometry import Geometry
 from BrainTumorSegLib.engine.pipeline import Model, Segmenter
 from BrainTumorSegLib.engine.reading import StudyPaths, read_study
 from BrainTumorSegLib.engine.result import ModelProvenance
@@ -160,3 +166,109 @@ def test_monais_workflow_finds_its_properties(bundles: dict[str, Path], kind: st
     )
     workflow.initialize()
     assert workflow.check_properties() == []
+
+
+class LabelServer:
+    """What MONAI Label does with a bundle's folder and a file of its datastore, step by step.
+
+    Source: monailabel/tasks/infer/bundle.py (BundleInferTask), basic_infer.py, transform/post.py (Restored) and
+    transform/writer.py (write_itk) of Project-MONAI/MONAILabel 0.8.5; Apache-2.0, retold.
+    """
+
+    def __init__(self, bundle: Path) -> None:
+        self._config = ConfigParser()
+        self._config.read_config(str(bundle / "configs" / "inference.json"))
+        self._config.config.update({"bundle_root": str(bundle)})
+        self._network = self._config.get_parsed_content("network_def", instantiate=True)
+        metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
+        formats = metadata["network_data_format"]
+        self._image, _ = next(iter(formats["inputs"].items()))
+        self._pred, output = next(iter(formats["outputs"].items()))
+        self.labels = {name.lower(): int(value) for value, name in output["channel_def"].items()}
+        checkpoint = torch.load(bundle / "models" / "model.pt", map_location="cpu")
+        self._network.load_state_dict(checkpoint.get("model", checkpoint), strict=True)
+        self._network.eval()
+
+    def infer(self, file: Path) -> sitk.Image:
+        data = {"image": str(file), "image_path": str(file), "device": "cpu"}
+        self._config.config.update({"device": "cpu"})
+        for transform in self._transforms("preprocessing"):
+            data = transform(data)
+        inputs = data[self._image]
+        with torch.no_grad():
+            inferer = self._config.get_parsed_content("inferer", instantiate=True)
+            data[self._pred] = inferer(inputs[None].to("cpu"), self._network)[0]
+        for transform in self._transforms("postprocessing"):
+            if not isinstance(transform, SaveImaged):
+                data = transform(data)
+        return self._written(self._restored(data), data[self._image].meta["original_affine"])
+
+    def _transforms(self, key: str) -> list[Callable[[Any], Any]]:
+        composed = self._config.get_parsed_content(key, instantiate=True)
+        assert isinstance(composed, Compose)
+        return list(composed.transforms)
+
+    def _restored(self, data: dict[str, Any]) -> np.ndarray:
+        """Restored resizes what is not of the image's shape, which would be wrong for slices, and drops the channel."""
+        result = data[self._pred]
+        assert tuple(result.shape[1:]) == tuple(data[self._image].meta["spatial_shape"])
+        return result[0].numpy()
+
+    def _written(self, array: np.ndarray, affine_ras: np.ndarray) -> sitk.Image:
+        affine = np.diag([-1, -1, 1, 1]) @ affine_ras
+        spacing = np.linalg.norm(affine[:3, :3], axis=0)
+        image = sitk.GetImageFromArray(array.transpose().copy())
+        image.SetOrigin(affine[:3, 3])
+        image.SetSpacing(spacing)
+        image.SetDirection((affine[:3, :3] @ np.diag(1 / spacing)).ravel())
+        return image
+
+
+@pytest.mark.parametrize("orientation", ["LPS", "PIR"])
+def test_monai_label_gets_the_pipelines_mask_on_flairs_own_grid(
+    bundles: dict[str, Path], studies: Path, tmp_path: Path, orientation: str
+) -> None:
+    store = tmp_path / "datastore"
+    store.mkdir()
+    for name in ("flair", "t1", "t1c"):
+        image = sitk.DICOMOrient(sitk.ReadImage(str(studies / "one" / f"{name}.nii.gz")), orientation)
+        sitk.WriteImage(image, str(store / f"case_{name}.nii.gz"))
+    bundle = bundles["segmentation"]
+    before = sorted(path.relative_to(bundle) for path in bundle.rglob("*"))
+    server = LabelServer(bundle)
+    found = server.infer(store / "case_flair.nii.gz")
+
+    model = Model(load_bundle(bundle.parent / "bright-1.0.0.zip"), ModelProvenance("bright", "1.0.0", "0" * 64, "none"))
+    paths = StudyPaths(*(store / f"case_{name}.nii.gz" for name in ("flair", "t1", "t1c")))
+    study = read_study(paths)
+    expected = Segmenter(model, Compute(torch.device("cpu"), torch.float32, "CPU")).segment(study)
+    assert expected.mask.any()
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(found) == server.labels["tumour"], expected.mask)
+    assert Geometry.of_image(found).is_close_to(study.geometry, 1e-4)
+    assert server.labels == {"background": 0, "tumour": 1}
+    assert sorted(path.relative_to(bundle) for path in bundle.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("case_FLAIR", "case_t1", "case_t1c"), {"flair", "t1", "t1c"}),
+        (("case_flair", "other_t1"), {"flair"}),
+        (("scan",), {"flair"}),
+    ],
+    ids=["companions", "another case's", "alone"],
+)
+def test_a_flair_file_finds_what_lies_beside_it(
+    names: tuple[str, ...], expected: set[str], studies: Path, tmp_path: Path
+) -> None:
+    for name in names:
+        shutil.copy(studies / "one" / "flair.nii.gz", tmp_path / f"{name}.nii.gz")
+    assert set(study_at(tmp_path / f"{names[0]}.nii.gz").sources) == expected
+
+
+def test_a_bundle_of_an_earlier_release_still_saves_its_tumour(studies: Path, tmp_path: Path) -> None:
+    """Up to 0.2.0 inference.json gives the recommendation to SaveTumour, and has no TumourOnFlair."""
+    data = StudyToSlices(CHANNELS_2D)({"image": str(studies / "one")})
+    data["pred"] = 20 * (data["image"][1:2].as_tensor() - 0.25)
+    SaveTumour(str(tmp_path), {"threshold": 0.5})(data)
+    assert sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "one" / "tumour.nrrd"))).any()

@@ -60,6 +60,7 @@ class BundleDescription:
     classifier: str | None = None
     changelog: Mapping[str, str] = field(default_factory=dict)
     size_px: int = SIZE_PX
+    plots: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
@@ -141,6 +142,7 @@ def _files(description: BundleDescription, weights: Mapping[str, torch.Tensor]) 
         "models/model.pt": buffer.getvalue(),
         "docs/README.md": _model_card(description).encode(),
         f"docs/{DATA_LICENCE_FILE}": _DATA_LICENCE.encode(),
+        **{f"docs/{name}": content for name, content in description.plots.items()},
     }
 
 
@@ -202,7 +204,9 @@ def _output(description: BundleDescription) -> dict[str, Any]:
         "dtype": "float32",
         "value_range": [],
         "is_patch_data": False,
-        "channel_def": {"0": "tumour"},
+        # Label values of what postprocessing makes, which MONAI Label takes them for; the network's one channel is the
+        # logit of the last.
+        "channel_def": {"0": "background", "1": "tumour"} if segmentation else {"0": "tumour"},
     }
 
 
@@ -241,16 +245,7 @@ def _inference(description: BundleDescription) -> dict[str, Any]:
             "transform": "@preprocessing",
         },
         "inferer": inferer,
-        "postprocessing": {
-            "_target_": "Compose",
-            "transforms": [
-                {
-                    "_target_": f"{_PARTS}.{'SaveTumour' if segmentation else 'SaveScores'}",
-                    "output_dir": "@output_dir",
-                    "recommendation": asdict(description.recommendation),
-                }
-            ],
-        },
+        "postprocessing": {"_target_": "Compose", "transforms": _postprocessing(description)},
         "evaluator": {
             "_target_": f"{_PARTS}.StudyEvaluator",
             "dataset": "@dataset",
@@ -267,8 +262,21 @@ def _inference(description: BundleDescription) -> dict[str, Any]:
     }
 
 
+def _postprocessing(description: BundleDescription) -> list[dict[str, Any]]:
+    recommendation = asdict(description.recommendation)
+    if description.task is Task.CLASSIFICATION:
+        return [
+            {"_target_": f"{_PARTS}.SaveScores", "output_dir": "@output_dir", "recommendation": recommendation},
+        ]
+    return [
+        {"_target_": f"{_PARTS}.TumourOnFlair", "recommendation": recommendation},
+        {"_target_": f"{_PARTS}.SaveTumour", "output_dir": "@output_dir"},
+    ]
+
+
 def _model_card(description: BundleDescription) -> str:
     metrics = "\n".join(f"- {name}: {value}" for name, value in description.metrics.items()) or "- none measured"
+    plots = "".join(f"\n![{name.removesuffix('.png')}]({name})\n" for name in description.plots)
     return f"""# {description.title}
 
 {description.description}
@@ -283,7 +291,7 @@ def _model_card(description: BundleDescription) -> str:
 Measured on patients that training did not see, with these float16 weights:
 
 {metrics}
-
+{plots}
 ## Use
 
 `braintumorseg segment` runs it as it is meant to be run: classifier and segmentation together, on FLAIR, T1 and T1c in

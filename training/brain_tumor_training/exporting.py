@@ -13,6 +13,7 @@ from brain_tumor_training.cache import load_cache
 from brain_tumor_training.calibration import Calibration, calibrate
 from brain_tumor_training.recipe import settings_of_run
 from brain_tumor_training.run_folder import RunFolder
+from brain_tumor_training.settings import TrainingSettings
 from brain_tumor_training.splits import pool_of
 from brain_tumor_training.validation import predict
 from BrainTumorSegLib.engine.bundle import Recommendation
@@ -20,15 +21,18 @@ from BrainTumorSegLib.engine.device import choose
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.files import atomic_path
 from BrainTumorSegLib.engine.networks.registry import build_network
+from BrainTumorSegLib.engine.preprocessing import SIZE_PX
 
 CALIBRATION = "calibration.json"
-_SIZE_PX = 256
 _LEAKY_NOTE = " Trained on random slices: its figures say nothing about new patients."
 
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """How a run is to be published. recommendation: what replaces calibration's choices. metrics: see metrics_of."""
+    """How a run is to be published. recommendation: what replaces calibration's choices. metrics: see metrics_of.
+
+    plots: pictures for the model card, see bundle_plots.
+    """
 
     name: str
     version: str
@@ -37,6 +41,7 @@ class ExportRequest:
     classifier: str | None = None
     recommendation: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    plots: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def export_run(folder: Path, request: ExportRequest, release: Path) -> Path:
@@ -58,6 +63,8 @@ def export_run(folder: Path, request: ExportRequest, release: Path) -> Path:
         recommendation=Recommendation(**{**recommendation_of(folder), **request.recommendation}),
         metrics=request.metrics,
         classifier=request.classifier,
+        size_px=used_size_px(settings),
+        plots=request.plots,
     )
     path = export_bundle(description, weights, release)
     update_index(release, description)
@@ -79,17 +86,45 @@ def calibrate_run(folder: Path, cache: Path, device: str) -> Calibration:
     compute = choose(device)
     network = build_network(settings.network, settings.arguments)
     network.load_state_dict(run.finished_weights())
-    pool = pool_of(load_cache(cache, list(split.validation), _SIZE_PX), split.validation)
+    pool = pool_of(load_cache(cache, list(split.validation), used_size_px(settings)), split.validation)
     found = calibrate(list(predict(network.to(compute.device), pool, settings, compute)))
-    with atomic_path(folder / CALIBRATION) as temporary:
-        temporary.write_text(json.dumps(asdict(found), indent=1) + "\n")
+    keep_calibration(folder, found, "patients kept aside for validation")
     return found
+
+
+def used_size_px(settings: TrainingSettings) -> int:
+    """Side of the slices that the program gives the network: a classifier may have learned on coarser ones."""
+    return settings.phases[-1].size_px if settings.task == "classification" else SIZE_PX
+
+
+def keep_calibration(folder: Path, found: Calibration, patients: str) -> None:
+    """Writes a run's calibration.json. patients: in words, whom it was chosen on."""
+    content = {
+        "recommendation": asdict(found.recommendation),
+        "chosen_on": patients,
+        "patients": found.patients,
+        "negative_log_likelihood": {
+            "before": found.before.log_loss,
+            "after": found.after.log_loss,
+        },
+        "reliability": {"before": found.before.reliability.plain(), "after": found.after.reliability.plain()},
+    }
+    with atomic_path(folder / CALIBRATION) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def recommendation_of(folder: Path) -> dict[str, float]:
     """What calibration chose for a run; nothing where it was not calibrated."""
+    found = calibration_of(folder)
+    return {} if found is None else found["recommendation"]
+
+
+def calibration_of(folder: Path) -> dict[str, Any] | None:
+    """A run's calibration.json without its reliability; None where it was not calibrated."""
     path = folder / CALIBRATION
-    return json.loads(path.read_text())["recommendation"] if path.is_file() else {}
+    if not path.is_file():
+        return None
+    return {name: part for name, part in json.loads(path.read_text()).items() if name != "reliability"}
 
 
 def metrics_of(evaluation: Path) -> dict[str, float]:

@@ -7,29 +7,35 @@ joins classifier and segmentation and writes what 3D Slicer opens.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import SimpleITK as sitk
 import torch
 from monai.data import MetaTensor
 from monai.inferers import Inferer
+from monai.transforms import SaveImaged
 from scipy.special import expit
 from torch import nn
 
 from BrainTumorSegLib.engine.bundle import Recommendation
 from BrainTumorSegLib.engine.errors import InputError
-from BrainTumorSegLib.engine.geometry import Volume
+from BrainTumorSegLib.engine.geometry import Geometry, Volume
 from BrainTumorSegLib.engine.networks.registry import NETWORKS, Task, build_network
 from BrainTumorSegLib.engine.postprocessing import mask_from_probability
 from BrainTumorSegLib.engine.preprocessing import SIZE_PX, prepare
 from BrainTumorSegLib.engine.reading import StudyPaths, read_study
 from BrainTumorSegLib.engine.study import Study
 
-FOLDER = "filename_or_obj"
+SOURCE = "filename_or_obj"
 """MONAI's name for where an image came from, in a MetaTensor's meta."""
+
+
+_FLAIR = re.compile("flair", re.IGNORECASE)
 
 
 def bundle_network(name: str, arguments: Mapping[str, Any]) -> nn.Module:
@@ -43,14 +49,27 @@ def bundle_network(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     return network
 
 
-def study_in(folder: Path) -> Study:
-    """The study in a folder: flair.nii.gz and, where there are, t1.nii.gz and t1c.nii.gz. Raises InputError."""
-    t1, t1c = (path if path.exists() else None for path in (folder / "t1.nii.gz", folder / "t1c.nii.gz"))
-    return read_study(StudyPaths(folder / "flair.nii.gz", t1, t1c))
+def study_at(path: Path) -> Study:
+    """The study in a folder, or that of a FLAIR file: T1 and T1c are the files beside it of the same name.
+
+    In a folder FLAIR is flair.nii.gz. NAME_flair.nii.gz has NAME_t1.nii.gz and NAME_t1c.nii.gz beside it, where there
+    are; a file whose name has no "flair" stands alone. Raises InputError.
+    """
+    flair = path / "flair.nii.gz" if path.is_dir() else path
+    t1, t1c = (_companion(flair, name) for name in ("t1", "t1c"))
+    return read_study(StudyPaths(flair, t1, t1c))
+
+
+def _companion(flair: Path, sequence: str) -> Path | None:
+    path = flair.with_name(_FLAIR.sub(sequence, flair.name))
+    return path if path != flair and path.exists() else None
 
 
 class StudyToSlices:
-    """Transform {"image": folder of a study} to {"image": MetaTensor float32 [C, S, size, size]}, inferior first."""
+    """Transform {"image": path of a study} to {"image": MetaTensor float32 [C, S, size, size]}, inferior first.
+
+    path: see study_at. The tensor's meta also has FLAIR's own grid, as MONAI names it, for what comes after.
+    """
 
     def __init__(self, channels: Sequence[str], size_px: int = SIZE_PX) -> None:
         self._channels = tuple(channels)
@@ -58,10 +77,13 @@ class StudyToSlices:
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Raises InputError for a study that can't be read."""
-        slices = prepare(study_in(Path(data["image"])))
+        study = study_at(Path(data["image"]))
+        slices = prepare(study)
         planes = slices.channels(self._channels, np.arange(len(slices)), self._size_px)
         image = MetaTensor(torch.from_numpy(np.ascontiguousarray(np.swapaxes(planes, 0, 1))))
-        image.meta[FOLDER] = str(data["image"])
+        image.meta[SOURCE] = str(data["image"])
+        image.meta["spatial_shape"] = np.array(study.geometry.size_ijk)
+        image.meta["original_affine"] = _affine_ras(study.geometry)
         return {**data, "image": image}
 
 
@@ -79,25 +101,49 @@ class SliceClassifierInferer(Inferer):
         return logits.reshape(inputs.shape[0], 1, inputs.shape[2])
 
 
-class SaveTumour:
-    """Writes probability.nrrd and tumour.nrrd (labels 0, 1) on FLAIR's grid into output_dir/NAME-OF-THE-FOLDER."""
+class TumourOnFlair:
+    """Logits "pred" [1, S, 256, 256] to a label map on FLAIR's own grid, as ``braintumorseg segment`` makes it.
 
-    def __init__(self, output_dir: str, recommendation: Mapping[str, float]) -> None:
-        self._output = Path(output_dir)
+    "pred" becomes a MetaTensor uint8 [1, I, J, K] (0, 1), MONAI's axes, with FLAIR's affine in RAS; "probability" and
+    "tumour" are the engine's volumes.
+    """
+
+    def __init__(self, recommendation: Mapping[str, float]) -> None:
         self._recommendation = Recommendation(**recommendation)
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Data has the image with its folder, and the logits "pred" [1, S, 256, 256]."""
-        folder = Path(data["image"].meta[FOLDER])
-        study = study_in(folder)
-        maps = expit(np.asarray(data["pred"][0], np.float32) / self._recommendation.temperature)
-        probability = np.clip(prepare(study).restore(maps.astype(np.float32)), 0.0, 1.0)
+        """Data has the image with its path."""
+        study = study_at(Path(data["image"].meta[SOURCE]))
         chosen = self._recommendation
+        maps = expit(np.asarray(data["pred"][0].cpu(), np.float32) / chosen.temperature)
+        probability = np.clip(prepare(study).restore(maps.astype(np.float32)), 0.0, 1.0)
         mask = mask_from_probability(probability, study.geometry, chosen.threshold, chosen.min_volume_ml)
-        target = _made(self._output / folder.name)
-        for name, array in (("probability", probability), ("tumour", mask)):
-            sitk.WriteImage(Volume(array, study.geometry).to_image(), str(target / f"{name}.nrrd"), True)
-        return {**data, "probability": probability, "mask": mask}
+        labels = torch.from_numpy(np.ascontiguousarray(mask.transpose(2, 1, 0), np.uint8))[None]
+        volumes = {
+            name: Volume(array, study.geometry) for name, array in (("probability", probability), ("tumour", mask))
+        }
+        return {**data, **volumes, "pred": MetaTensor(labels, affine=torch.from_numpy(_affine_ras(study.geometry)))}
+
+
+class SaveTumour(SaveImaged):
+    """Writes probability.nrrd and tumour.nrrd (labels 0, 1) on FLAIR's grid into output_dir/NAME-OF-THE-STUDY.
+
+    A SaveImaged by its type alone: MONAI Label, which keeps results itself, leaves such transforms out.
+    recommendation: what bundles up to 0.2.0 give, which have no TumourOnFlair before this; gone with them.
+    """
+
+    def __init__(self, output_dir: str, recommendation: Mapping[str, float] | None = None) -> None:
+        super().__init__(keys="pred", output_dir=output_dir)
+        self._output = Path(output_dir)
+        self._before = None if recommendation is None else TumourOnFlair(recommendation)
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Data has the volumes of TumourOnFlair."""
+        data = data if self._before is None else self._before(data)
+        target = _folder_for(self._output, data["image"])
+        for name in ("probability", "tumour"):
+            sitk.WriteImage(data[name].to_image(), str(target / f"{name}.nrrd"), True)
+        return dict(data)
 
 
 class SaveScores:
@@ -110,7 +156,7 @@ class SaveScores:
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Data has the image with its folder, and the logits "pred" [1, S]."""
         scores = expit(np.asarray(data["pred"][0], np.float64) / self._recommendation.temperature)
-        target = _made(self._output / Path(data["image"].meta[FOLDER]).name)
+        target = _folder_for(self._output, data["image"])
         (target / "scores.json").write_text(json.dumps([round(float(score), 5) for score in scores]) + "\n")
         return {**data, "scores": scores}
 
@@ -150,6 +196,14 @@ def study_list(dataset_dir: str) -> list[dict[str, str]]:
     return [{"image": str(folder)} for folder in folders if (folder / "flair.nii.gz").is_file()]
 
 
-def _made(folder: Path) -> Path:
+def _affine_ras(geometry: Geometry) -> npt.NDArray[np.float64]:
+    """From voxel (i, j, k, 1) to RAS millimetres, as MONAI and NIfTI have it."""
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ geometry.affine_lps
+
+
+def _folder_for(output: Path, image: MetaTensor) -> Path:
+    """A study's own folder, made: named like its folder, or its FLAIR file without ending."""
+    source = Path(image.meta[SOURCE])
+    folder = output / (source.name if source.is_dir() else source.name.split(".")[0])
     folder.mkdir(parents=True, exist_ok=True)
     return folder

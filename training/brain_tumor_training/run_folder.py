@@ -65,10 +65,14 @@ class RunFolder:
         """Which slices the run learned from. Raises InputError if the folder holds no run."""
         return Split(**self._read("splits.json"))
 
-    def finished_weights(self) -> dict[str, torch.Tensor]:
-        """The weights on the CPU. Raises InputError if the run is not finished."""
+    def require_finished(self) -> None:
+        """Raises InputError if the run is not finished."""
         if not self.is_finished:
             raise InputError(f"The run {self.path} is not finished.", "Let `braintumorseg-train fit` go on with it.")
+
+    def finished_weights(self) -> dict[str, torch.Tensor]:
+        """The weights on the CPU. Raises InputError if the run is not finished."""
+        self.require_finished()
         return torch.load(self.weights, map_location="cpu", weights_only=True)
 
     def finish(self, weights: Mapping[str, torch.Tensor]) -> None:

@@ -50,13 +50,20 @@ def _calibrate(arguments: argparse.Namespace) -> int:
 
     found = calibrate_run(arguments.run_folder, arguments.cache, arguments.device)
     print(f"{found.recommendation} on {found.patients} patients")
-    print(f"negative log-likelihood {found.likelihood_before:.5f} -> {found.likelihood_after:.5f}")
+    print(f"negative log-likelihood {found.before.log_loss:.5f} -> {found.after.log_loss:.5f}")
     return 0
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from brain_tumor_training.bundle_plots import bundle_plots
     from brain_tumor_training.exporting import ExportRequest, export_run, metrics_of
+    from brain_tumor_training.recipe import settings_of_run
+    from brain_tumor_training.run_folder import RunFolder
+    from BrainTumorSegLib.engine.networks.registry import NETWORKS
 
+    run = RunFolder(arguments.run_folder)
+    run.require_finished()
+    task = NETWORKS[settings_of_run(run).network].task
     chosen = {name: getattr(arguments, name) for name in RECOMMENDATIONS}
     title = arguments.title or arguments.name
     request = ExportRequest(
@@ -67,6 +74,7 @@ def _export(arguments: argparse.Namespace) -> int:
         classifier=arguments.classifier,
         recommendation={name: value for name, value in chosen.items() if value is not None},
         metrics=metrics_of(arguments.metrics) if arguments.metrics else {},
+        plots=bundle_plots(arguments.run_folder, arguments.metrics, task),
     )
     print(export_run(arguments.run_folder, request, arguments.release))
     return 0
