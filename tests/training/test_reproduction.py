@@ -1,23 +1,24 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from brain_tumor_training.main import main
-from brain_tumor_training.recipe import recipe_names, reported_values
-from kaggle_phantom import write_data_set
-
-
-def _data(folder: Path) -> Path:
-    names = write_data_set(folder, patients=4, slices=4, size_px=256)
-    lines = [f"{name},{number % 2}" for number, name in enumerate(names)]
-    (folder / "folds.csv").write_text("\n".join(["patient,fold", *lines]) + "\n")
-    return folder
+from brain_tumor_training.recipe import load_recipe, publication, published_recipes, recipe_names
+from brain_tumor_training.run_folder import RunFolder
+from brain_tumor_training.run_history import run_history
+from brain_tumor_training.settings import Phase
+from brain_tumor_training.splits import Split
+from tiny_runs import write_folded_data
+from training_phantom import CPU
 
 
 @pytest.mark.parametrize("recipe", ["poster_resunet", "published_classifier_lite0"])
-def test_a_published_system_is_measured_under_both_protocols(recipe: str, tmp_path: Path) -> None:
-    data = _data(tmp_path)
+def test_a_published_system_is_measured_under_both_protocols(
+    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_folded_data(tmp_path, patients=4)
     arguments = ["--data", data, "--cache", data / "cache", "--folds", data / "folds.csv", "--fold", 0]
     options = ["--run", tmp_path / "runs" / recipe, "--device", "cpu", "--workers", 0]
     changes = {
@@ -36,12 +37,31 @@ def test_a_published_system_is_measured_under_both_protocols(recipe: str, tmp_pa
     honest = json.loads((tmp_path / "runs" / recipe / "honest" / "splits.json").read_text())
     assert honest["protocol"] == "patients"
 
+    # The same command again finds both runs finished and trains nothing; another recipe does not go on in them.
+    weights = (tmp_path / "runs" / recipe / "honest" / "weights.pt").stat().st_mtime_ns
+    assert main(["reproduce", recipe, *map(str, [*arguments, *options]), *settings]) == 0
+    assert (tmp_path / "runs" / recipe / "honest" / "weights.pt").stat().st_mtime_ns == weights
+    assert main(["reproduce", recipe, *map(str, [*arguments, *options]), *settings, "--set", "batch_size=5"]) == 2
+
     assert main(["report", str(tmp_path / "runs"), str(tmp_path / "reproduction.md")]) == 0
+    assert "1 of 10 published systems were run" in capsys.readouterr().out
     page = (tmp_path / "reproduction.md").read_text()
-    assert f"## {recipe}" in page
-    metric = "tumour slice dice" if recipe == "poster_resunet" else "roc auc"
-    assert f"| {metric} |" in page
-    assert "leaky, 4 slices" in page
+    told = page[page.index(f"## {recipe}\n") :].split("\n## ")[0]
+    assert "Not the recipe's own run" in told
+    assert "phases.0.size_px: 256 -> 128" in told
+    assert "leaky run: 1 of 1 epochs, 7 training slices at 128 px" in told
+    assert "honest, 8 slices of 2 patients" in told
+    assert f"]({'reproduction'}/{recipe}-curves.png)" in told
+    assert (tmp_path / "reproduction" / f"{recipe}-curves.png").read_bytes().startswith(b"\x89PNG")
+    if recipe == "poster_resunet":
+        assert "| tumour-slice Dice | 0.9800? |" in told
+        assert "Predicting nothing at all would score" in told
+    else:
+        assert "| honest | tumour |" in told
+        assert (tmp_path / "reproduction" / f"{recipe}-confusion.png").is_file()
+    missing = page[page.index("## dai_resunet_plus_plus_adam\n") :].split("\n## ")[0]
+    assert "**Missing: this system was not trained here**" in missing
+    assert "0.1718" in missing
 
 
 def test_a_recipe_of_the_release_is_nothing_to_reproduce(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,15 +70,56 @@ def test_a_recipe_of_the_release_is_nothing_to_reproduce(tmp_path: Path, capsys:
     assert "Choose a published recipe" in capsys.readouterr().err
 
 
-def test_a_folder_without_reproductions_gives_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["report", str(tmp_path), str(tmp_path / "page.md")]) == 2
-    assert "holds no reproduction" in capsys.readouterr().err
+def test_without_any_run_the_page_says_that_all_are_missing(tmp_path: Path) -> None:
+    assert main(["report", str(tmp_path), str(tmp_path / "docs" / "page.md")]) == 0
+    page = (tmp_path / "docs" / "page.md").read_text()
+    assert page.count("**Missing: this system was not trained here**") == len(published_recipes())
+    assert "leaky run:" not in page
+
+
+def test_a_folder_that_is_not_there_gives_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path / "none"), str(tmp_path / "page.md")]) == 2
+    assert "is no folder" in capsys.readouterr().err
     assert not (tmp_path / "page.md").exists()
 
 
+def test_an_interrupted_run_tells_how_far_it_came(tmp_path: Path) -> None:
+    """10 slices in batches of 4 are 3 steps an epoch; the second phase was begun."""
+    settings = load_recipe("poster_resunet", {"batch_size": 4, "phases::0::epochs": 2})
+    settings = replace(settings, phases=(*settings.phases, Phase(128, steps=6)))
+    split = Split({"a": list(range(6)), "b": list(range(4))}, {"a": [7]}, {"c": [0]}, "random_slices_leaky")
+    run = RunFolder(tmp_path)
+    run.begin(settings, split, CPU)
+    run.log(0, 6, 0.5, 0.1, 1.0)
+    run.log(1, 3, 0.4, 0.1, 1.0)
+    history = run_history(tmp_path, "poster_resunet")
+    assert history is not None
+    assert (history.epochs_planned, history.epochs_run) == (4, 3)
+    assert history.training_loss.epochs == (2, 3)
+    assert history.patients == 3
+    assert "3 of 4 epochs" in history.in_words
+    assert history.in_words.endswith("not finished")
+    assert "batch_size: 16 -> 4" in history.changes
+    assert "phases.0.epochs: 60 -> 2" in history.changes
+    assert not any(change.startswith("split") for change in history.changes)
+    assert run_history(tmp_path / "none", "poster_resunet") is None
+
+
 def test_what_the_authors_print_stands_in_their_recipes() -> None:
-    assert reported_values("dai_resunet_plus_plus_adam") == {"IoU": 0.9817}
-    assert reported_values("varolia_resunet") == {"pixel accuracy": 0.9749, "Dice": 0.9559, "IoU": 0.9155}
+    assert publication("dai_resunet_plus_plus_adam").reported == {"IoU": 0.9817}
+    assert publication("varolia_resunet").reported == {"pixel accuracy": 0.9749, "Dice": 0.9559, "IoU": 0.9155}
     published = [name for name in recipe_names() if name.startswith(("dai", "deng", "varolia", "poster"))]
-    assert all(reported_values(name) for name in published)
-    assert reported_values("release_segmentation") == {}
+    assert all(publication(name).reported and publication(name).chosen for name in published)
+    assert publication("release_segmentation").reported == {}
+    assert set(published_recipes()) == {*published, "published_classifier_lite0"}
+
+
+@pytest.mark.parametrize(
+    ("name", "training", "test"),
+    [("deng_resunet", 0.85, 0.1125), ("deng_resnet50", 0.9, 0.05), ("varolia_resnet50", 0.85, 0.1125)],
+)
+def test_the_share_that_a_paper_trains_on_is_trained_on(name: str, training: float, test: float) -> None:
+    settings = load_recipe(name)
+    assert settings.split.test_share == test
+    assert settings.validation is not None
+    assert 1 - test - settings.validation.share == pytest.approx(training)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from brain_tumor_training.settings import (
     TrainingSettings,
     ValidationSettings,
 )
+from brain_tumor_training.splits import LEAKY
 from BrainTumorSegLib.engine.errors import InputError
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -50,11 +52,32 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Traini
     return settings
 
 
-def reported_values(name: str) -> dict[str, float]:
-    """What the authors of a recipe's system print, by their own names; nothing for a recipe of this project."""
+@dataclass(frozen=True)
+class Publication:
+    """What a recipe says about the paper that it follows; empty for a recipe of this project.
+
+    reported: what the authors print, by their own names. chosen: what was decided where they are silent.
+    contradictions: where the paper does not agree with itself.
+    """
+
+    reported: Mapping[str, float]
+    chosen: Sequence[str]
+    contradictions: Sequence[str]
+
+
+def publication(name: str) -> Publication:
+    """Of a recipe. Raises InputError where there is none of that name."""
     parser = ConfigParser()
     parser.read_config(str(recipe_path(name)))
-    return dict(parser.config.get("reported") or {})
+    found = parser.config
+    return Publication(
+        dict(found.get("reported") or {}), tuple(found.get("chosen") or ()), tuple(found.get("contradictions") or ())
+    )
+
+
+def published_recipes() -> list[str]:
+    """The recipes that follow a published system's protocol, sorted by name."""
+    return [name for name in recipe_names() if load_recipe(name).split.protocol == LEAKY]
 
 
 def recipe_path(name: str) -> Path:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from brain_tumor_training import metrics
 from brain_tumor_training.bootstrap import patient_bootstrap
 from brain_tumor_training.cache import cached_names, load_cache
@@ -53,9 +55,9 @@ class Reproduction:
             "init": self.request.settings.init,
             "task": self.request.settings.task,
             "reported": dict(self.reported),
+            "seeds": {"bootstrap": self.seed, "training": self.request.settings.seed},
             "authors_protocol_leaky": self._leaky(on_progress),
             "honest_protocol": self._honest(on_progress),
-            "seed": self.seed,
             "fold": self.request.fold,
             "git_revision": git_revision(),
         }
@@ -92,7 +94,12 @@ def measure_pool(network: Any, pool: SlicePool, settings: TrainingSettings, comp
     if settings.task == "classification":
         return {**size, **classifier_metrics([scored_slices(one) for one in found], [_THRESHOLD], seed)}
     counts = [counts_of(one) for one in found]
-    measured = {
-        name: patient_bootstrap(counts, metric, seed, _RESAMPLES) for name, metric in metrics.SLICE_METRICS.items()
+    empty = [metrics.count_slices(np.zeros_like(one.mask), one.mask) for one in found]
+    dice = [metrics.volumetric_dice(one) for one in counts]
+    return {
+        **size,
+        "volumetric_dice_mean": patient_bootstrap(dice, lambda some: float(np.mean(some)), seed),
+        "volumetric_dice_median": patient_bootstrap(dice, lambda some: float(np.median(some)), seed),
+        **{name: patient_bootstrap(counts, metric, seed, _RESAMPLES) for name, metric in metrics.SLICE_METRICS.items()},
+        "predicting_nothing": {name: metric(empty) for name, metric in metrics.SLICE_METRICS.items()},
     }
-    return {**size, **measured}

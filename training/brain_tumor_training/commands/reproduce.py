@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from brain_tumor_training.commands.fit import add_data_options, prepare_cache, read_recipe, step_bar
+from brain_tumor_training.commands.training_options import (
+    add_data_options,
+    add_device_option,
+    add_run_options,
+    fit_request,
+    prepare_cache,
+    step_bar,
+)
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -19,14 +26,17 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         "every definition. Writes reproduction.json.",
     )
     add_data_options(parser)
-    parser.add_argument(
-        "--run", type=Path, required=True, metavar="DIR", help="folder for both runs", dest="run_folder"
-    )
+    add_device_option(parser)
+    add_run_options(parser, "folder for both runs")
     parser.add_argument("--fold", type=int, required=True, metavar="K", help="fold to hold out of the honest run")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     parser.set_defaults(run=_reproduce)
     report = commands.add_parser(
-        "report", parents=[common], help="write the page of all reproductions", description="Write reproduction.md."
+        "report",
+        parents=[common],
+        help="write the page of all reproductions",
+        description="Write the page about all published systems: printed, reproduced, honest; what was not run is said "
+        "to be missing. Pictures go into a folder beside it, named like the page.",
     )
     report.add_argument("runs", type=Path, metavar="RUNS", help="folder with reproductions")
     report.add_argument("output", type=Path, metavar="OUT.md", help="page to write, such as docs/reproduction.md")
@@ -34,32 +44,23 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
-    from brain_tumor_training.evaluation_files import plain
-    from brain_tumor_training.fit import FitRequest
-    from brain_tumor_training.recipe import reported_values
+    from brain_tumor_training.recipe import publication
+    from brain_tumor_training.reproduced import read_result
     from brain_tumor_training.reproduction import Reproduction
-    from brain_tumor_training.reproduction_report import page
+    from brain_tumor_training.reproduction_report import section
 
-    request = FitRequest(
-        settings=read_recipe(arguments),
-        cache=arguments.cache,
-        run=arguments.run_folder,
-        folds=arguments.folds,
-        fold=arguments.fold,
-        device=arguments.device,
-        weights=arguments.weights,
-        workers=arguments.workers,
-    )
+    request = fit_request(arguments)
     prepare_cache(arguments)
     with step_bar() as on_progress:
-        work = Reproduction(Path(arguments.recipe).stem, request, reported_values(arguments.recipe), arguments.seed)
-        result = work.run(on_progress)
-    print(page([plain(result)]))
+        reported = publication(arguments.recipe).reported
+        Reproduction(Path(arguments.recipe).stem, request, reported, arguments.seed).run(on_progress)
+    print("\n".join(section(read_result(request.run))))
     return 0
 
 
 def _report(arguments: argparse.Namespace) -> int:
     from brain_tumor_training.reproduction_report import write_report
 
-    print(f"{arguments.output}: {write_report(arguments.runs, arguments.output)} reproductions")
+    done, systems = write_report(arguments.runs, arguments.output)
+    print(f"{arguments.output}: {done} of {systems} published systems were run")
     return 0

@@ -1,0 +1,120 @@
+"""What a run folder tells about how long a run was, how it went, and what of its recipe was changed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from brain_tumor_training.recipe import load_recipe, settings_of_run
+from brain_tumor_training.run_folder import RunFolder
+from brain_tumor_training.settings import Phase, TrainingSettings
+from BrainTumorSegLib.engine.errors import InputError
+
+_NOT_THE_RECIPE = ("source", "split")
+"""The honest run has another split on purpose, which is said anyway."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Values at epochs, counted over all phases."""
+
+    epochs: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class RunHistory:
+    """One run: epochs planned and really run, sampling of its last phase in pixels, seed, and its curves.
+
+    patients: all that its split names.
+
+    changes: settings that differ from the recipe, each "name: recipe's -> run's".
+    """
+
+    epochs_planned: float
+    epochs_run: float
+    size_px: int
+    training_slices: int
+    patients: int
+    seed: int
+    is_finished: bool
+    training_loss: Curve
+    validation_loss: Curve
+    changes: tuple[str, ...]
+
+    @property
+    def in_words(self) -> str:
+        """How long it was, in a sentence."""
+        ended = "" if self.is_finished else "; not finished"
+        early = self.is_finished and self.epochs_run < self.epochs_planned - 0.5
+        stopped = ", stopped early" if early else ""
+        return (
+            f"{self.epochs_run:.3g} of {self.epochs_planned:.3g} epochs{stopped}, {self.training_slices} training "
+            f"slices at {self.size_px} px, seed {self.seed}{ended}"
+        )
+
+
+def run_history(folder: Path, recipe: str) -> RunHistory | None:
+    """The history of a run of a recipe; None if the folder holds no run."""
+    run = RunFolder(folder)
+    if not (folder / "settings.json").is_file():
+        return None
+    settings, split = settings_of_run(run), run.split()
+    slices = sum(len(some) for some in split.training.values())
+    per_epoch = math.ceil(slices / settings.batch_size)
+    starts = [0, *accumulate(_epochs(phase, per_epoch) for phase in settings.phases)]
+    losses = {name: _curve(folder / f"{name}.csv", starts, per_epoch) for name in ("log", "validation")}
+    return RunHistory(
+        epochs_planned=starts[-1],
+        epochs_run=max((*losses["log"].epochs, *losses["validation"].epochs), default=0.0),
+        size_px=settings.phases[-1].size_px,
+        training_slices=slices,
+        patients=len({*split.training, *split.validation, *split.test}),
+        seed=settings.seed,
+        is_finished=run.is_finished,
+        training_loss=losses["log"],
+        validation_loss=losses["validation"],
+        changes=tuple(_changes(settings, recipe)),
+    )
+
+
+def _epochs(phase: Phase, per_epoch: int) -> float:
+    return phase.epochs if phase.epochs is not None else (phase.steps or 0) / per_epoch
+
+
+def _curve(path: Path, starts: list[float], per_epoch: int) -> Curve:
+    if not path.is_file():
+        return Curve((), ())
+    with path.open(newline="") as file:
+        rows = [(int(row["phase"]), int(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
+    return Curve(tuple(starts[phase] + step / per_epoch for phase, step, _ in rows), tuple(loss for *_, loss in rows))
+
+
+def _changes(settings: TrainingSettings, recipe: str) -> Iterator[str]:
+    """In terms of --set; a recipe that is no longer there tells nothing."""
+    try:
+        wanted = dict(_flat(asdict(load_recipe(recipe))))
+    except InputError:
+        yield f"the recipe {recipe} is not in this version"
+        return
+    found = dict(_flat(asdict(settings)))
+    for name in [*wanted, *(name for name in found if name not in wanted)]:
+        if name.split(".")[0] not in _NOT_THE_RECIPE and wanted.get(name) != found.get(name):
+            yield f"{name}: {wanted.get(name)} -> {found.get(name)}"
+
+
+def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(content, Mapping) and content:
+        for name, value in content.items():
+            yield from _flat(value, f"{prefix}{name}.")
+    elif isinstance(content, list | tuple) and content:
+        for index, value in enumerate(content):
+            yield from _flat(value, f"{prefix}{index}.")
+    else:
+        yield prefix[:-1], json.dumps(content)
