@@ -1,4 +1,5 @@
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,10 @@ import SimpleITK as sitk
 
 from BrainTumorSegLib.cli import segment
 from BrainTumorSegLib.cli.main import build_parser, main
+from BrainTumorSegLib.engine.errors import Remedy
+from BrainTumorSegLib.engine.geometry import Geometry
 from BrainTumorSegLib.engine.settings import SegmentSettings
+from result_phantoms import phantom_result
 
 
 @pytest.fixture
@@ -70,3 +74,18 @@ def test_missing_flair_is_refused_in_one_line(tmp_path: Path, capsys: pytest.Cap
     flair, output = tmp_path / "nothing.nii", tmp_path / "o.seg.nrrd"
     assert main(["segment", "--flair", str(flair), "--output", str(output)]) == 2
     assert capsys.readouterr().err == f"braintumorseg: {flair} does not exist. Check the path of the input.\n"
+
+
+def test_a_warning_is_followed_by_the_option_that_helps(
+    flair: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    geometry = Geometry((5, 4, 3), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    result = phantom_result(geometry, np.ones((3, 4, 5), np.bool_))
+    told = replace(result.study, remedies=(Remedy.REGISTER,))
+    warned = replace(result, study=told, warnings=("T1 covers only 80% of the head.",))
+    monkeypatch.setattr("BrainTumorSegLib.engine.job.run_job", lambda *_: warned)
+    assert main(["segment", "--flair", str(flair), "--output", str(flair.with_name("o.seg.nrrd"))]) == 0
+    said = capsys.readouterr().err
+    assert said.endswith(
+        "warning: T1 covers only 80% of the head.\nhint: The option --register registers T1 and T1c to FLAIR.\n"
+    )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.errors import Cancelled, GeometryError, InputError
+from BrainTumorSegLib.engine.errors import Cancelled, GeometryError, InputError, Remedy
 from BrainTumorSegLib.engine.geometry import Geometry
 from BrainTumorSegLib.engine.reading import StudyPaths, read_registered_study, read_study, study_from_images
 from BrainTumorSegLib.engine.sample import SamplePaths
@@ -87,12 +87,15 @@ def test_sequence_on_the_same_grid_is_untouched(tmp_path: Path) -> None:
 def test_poor_overlap_is_a_warning_with_the_covered_part() -> None:
     study = study_from_images(head(), head(centre_lps=(0.0, 0.0, 60.0), inverted=True))
     assert len(study.warnings) == 1
-    assert re.search(r"T1 covers only \d\d% of the head in FLAIR\..*register them \(--register\)\.", study.warnings[0])
+    assert re.search(r"T1 covers only \d\d% of the head in FLAIR\..*or register it to FLAIR\.", study.warnings[0])
+    assert study.remedies == (Remedy.REGISTER,)
 
 
 def test_sequence_of_another_place_is_refused() -> None:
-    with pytest.raises(GeometryError, match=r"T1 with contrast covers 0% of the head.*register them \(--register\)"):
+    message = r"T1 with contrast covers 0% of the head.*register it to FLAIR, or leave it out\."
+    with pytest.raises(GeometryError, match=message) as raised:
         study_from_images(head(), t1c=head(centre_lps=(0.0, 500.0, 0.0)))
+    assert raised.value.remedy is Remedy.REGISTER
 
 
 def test_registration_brings_a_moved_sequence_back(sample_study: SamplePaths, tmp_path: Path) -> None:
@@ -106,6 +109,7 @@ def test_registration_brings_a_moved_sequence_back(sample_study: SamplePaths, tm
     assert right.t1 is not None
     assert np.corrcoef(study.t1.ravel(), right.t1.ravel())[0, 1] > 0.99
     assert len(study.warnings) == 1
+    assert study.remedies == ()
     assert re.fullmatch(r"T1 was moved by 33\d\.\d mm and turned by 0\.\d degrees to fit FLAIR\.", study.warnings[0])
 
 

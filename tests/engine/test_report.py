@@ -65,6 +65,7 @@ def test_report_holds_what_a_result_can_be_traced_by() -> None:
     assert report["settings"] == {"threshold": 0.5, "gate": 0.1, "min_volume_ml": 0.05, "tta": False}
     assert report["timings_s"] == {"read": 0.1235, "segment": 1.5}
     assert report["warnings"] == ["T1c is missing."]
+    assert report["remedies"] == []
     assert set(report["software"]["packages"]) == {"torch", "monai", "numpy", "scipy", "SimpleITK"}
     assert "Not a medical device" in report["disclaimer"]
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from BrainTumorSegLib import __version__
-from BrainTumorSegLib.engine.errors import Cancelled, InputError
+from BrainTumorSegLib.engine.errors import Cancelled, GeometryError, InputError, Remedy
 from BrainTumorSegLib.engine.worker import Request, Send, ThrottledProgress, serve
 from BrainTumorSegLib.engine.worker_commands import parse_job
 from command import COMMAND, child_environment
@@ -221,6 +221,17 @@ def test_waiting_job_can_be_cancelled_before_it_starts() -> None:
     assert ("2", "cancelled") in events
     assert ("2", "progress") not in events
     assert events.index(("1", "cancelled")) < events.index(("2", "cancelled"))
+
+
+def test_an_error_says_which_remedy_front_ends_have_a_control_for() -> None:
+    def lie_apart(_request: Request, _send: Send, _is_cancelled: Callable[[], bool]) -> None:
+        raise GeometryError("They lie apart.", "Register them.", Remedy.REGISTER)
+
+    server = Server(lie_apart)
+    server.send("1", "work")
+    server.wait_for("geometry")
+    described = {"kind": "geometry", "message": "They lie apart.", "action": "Register them.", "remedy": "register"}
+    assert server.end() == [{"id": "1", "event": "error", **described}]
 
 
 def test_cancel_of_something_unknown_says_so() -> None:

@@ -74,6 +74,7 @@ def result_of(study: Study, settings: Any) -> Result:
         settings=replace(settings, threshold=0.5, gate=0.0, min_volume_ml=0.0),
         device="cpu",
         precision="float32",
+        warnings=study.warnings,
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 import slicer
 
-from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.errors import InputError, Remedy
 from BrainTumorSegLib.jobs.settings import JobSettings
 
 
@@ -81,6 +82,34 @@ def test_what_goes_wrong_in_a_click_is_shown(
     panel.ui.guessButton.click()
     panel.ui.segmentButton.click()
     assert shell.dialogs.shown == ["Python is gone. Install it again."]
+
+
+def shift(node: Any, upward_mm: float) -> None:
+    node.SetOrigin(np.add(node.GetOrigin(), (0, 0, upward_mm)))
+
+
+@pytest.mark.parametrize(
+    ("upward_mm", "said"),
+    [(30.0, "T1 covers only"), (500.0, "T1 covers 0% of the head in FLAIR")],
+    ids=["warning", "refusal"],
+)
+def test_advice_to_register_names_the_panels_checkbox_and_no_option(
+    panel: Any, click: Any, study: dict[str, Any], upward_mm: float, said: str
+) -> None:
+    shift(study["T1"], upward_mm)
+    panel.ui.guessButton.click()
+    click(panel)
+    text = panel.ui.statusLabel.text
+    assert said in text
+    assert f"tick '{panel.ui.registerCheckBox.text}' under '{panel.ui.advancedCollapsibleButton.text}'" in text
+    assert "--register" not in text
+
+
+@pytest.mark.parametrize("remedy", Remedy)
+def test_every_remedy_has_words_in_the_panel(shell: Any, remedy: Remedy) -> None:
+    from BrainTumorSegLib.widget.words import remedyText
+
+    assert remedyText(remedy)
 
 
 def test_a_choice_made_by_a_script_shows_in_the_panel(panel: Any, study: dict[str, Any]) -> None:

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from BrainTumorSegLib.engine.errors import Cancelled
+from BrainTumorSegLib.engine.errors import Cancelled, Remedy
 from BrainTumorSegLib.engine.foreign_errors import translate
+
+REMEDIES = {Remedy.REGISTER: "The option --register registers T1 and T1c to FLAIR."}
+"""The options behind the engine's advice."""
 
 
 @dataclass
@@ -41,5 +44,6 @@ def _render(error: Exception, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     known = translate(error)
-    print(f"braintumorseg: {' '.join(str(known).split())}", file=sys.stderr)
+    hint = REMEDIES[known.remedy] if known.remedy else ""
+    print(f"braintumorseg: {' '.join(f'{known} {hint}'.split())}", file=sys.stderr)
     return known.exit_code

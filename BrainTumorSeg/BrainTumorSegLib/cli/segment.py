@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from BrainTumorSegLib.cli.progress import stage_bar
+from BrainTumorSegLib.cli.rendering import REMEDIES
 from BrainTumorSegLib.cli.stopping import stop_requests
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def _run(arguments: argparse.Namespace) -> int:
         result = run_job(job, SegmenterCache(), on_progress, is_cancelled)
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
+    for remedy in result.study.remedies:
+        print(f"hint: {REMEDIES[remedy]}", file=sys.stderr)
     print(summarise(result))
     _print_files(job.outputs)
     return 0

@@ -5,23 +5,33 @@ Raised anywhere below, rendered only at the edges (command line, worker, widget)
 
 from __future__ import annotations
 
+import enum
 from typing import ClassVar
+
+
+class Remedy(enum.Enum):
+    """What would help and every front end has a control of its own for, which it names in its own words."""
+
+    REGISTER = "register"
+    """Registering T1 and T1 with contrast to FLAIR."""
 
 
 class BrainTumorSegError(Exception):
     """Base of every error this project raises on purpose.
 
-    ``kind`` is a stable word for programs, ``message`` says what happened and why, ``action`` what to do about it;
-    ``exit_code`` is what the command line ends with.
+    ``kind`` is a stable word for programs, ``message`` says what happened and why, ``action`` what to do about it, in
+    words that fit every front end; ``remedy`` is a part of that for which each has a control. ``exit_code`` is what the
+    command line ends with.
     """
 
     kind: ClassVar[str] = "defect"
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, action: str = "") -> None:
+    def __init__(self, message: str, action: str = "", remedy: Remedy | None = None) -> None:
         super().__init__(message, action)
         self.message = message
         self.action = action
+        self.remedy = remedy
 
     def __str__(self) -> str:
         return f"{self.message} {self.action}".strip()

@@ -12,10 +12,10 @@ import SimpleITK as sitk
 
 from BrainTumorSegLib.engine import dicom
 from BrainTumorSegLib.engine.acceptance import check_grid, check_pixels, check_size, finite_voxels, thick_slice_warnings
-from BrainTumorSegLib.engine.errors import Cancelled, GeometryError, InputError
+from BrainTumorSegLib.engine.errors import Cancelled, GeometryError, InputError, Remedy
 from BrainTumorSegLib.engine.geometry import Geometry
 from BrainTumorSegLib.engine.nifti import check_nifti
-from BrainTumorSegLib.engine.registration import register_rigidly
+from BrainTumorSegLib.engine.registration import Registration, register_rigidly
 from BrainTumorSegLib.engine.resampling import covered_fraction, resample_to_grid
 from BrainTumorSegLib.engine.sequence_hints import Role
 from BrainTumorSegLib.engine.study import Source, Study
@@ -92,20 +92,29 @@ def _assemble(sequences: list[_Sequence], is_cancelled: Callable[[], bool] = nev
     flair = sequences[0]
     geometry = Geometry.of_image(flair.image)
     warnings = [*flair.warnings, *thick_slice_warnings(flair.role.label, geometry)]
+    remedies: dict[Remedy, None] = {}  # an ordered set
     arrays = {flair.role: sitk.GetArrayFromImage(flair.image)}
     for other in sequences[1:]:
         warnings += other.warnings
-        image, notes = _onto_flair(flair.image, other, is_cancelled, register)
+        image, notes, helping = _onto_flair(flair.image, other, is_cancelled, register)
         arrays[other.role] = sitk.GetArrayFromImage(image)
         warnings += notes
-    sources = {one.role.value: one.source for one in sequences if one.source is not None}
-    return Study(arrays[Role.FLAIR], geometry, arrays.get(Role.T1), arrays.get(Role.T1C), sources, tuple(warnings))
+        remedies |= dict.fromkeys(helping)
+    return Study(
+        arrays[Role.FLAIR],
+        geometry,
+        arrays.get(Role.T1),
+        arrays.get(Role.T1C),
+        sources={one.role.value: one.source for one in sequences if one.source is not None},
+        warnings=tuple(warnings),
+        remedies=tuple(remedies),
+    )
 
 
 def _onto_flair(
     flair: sitk.Image, other: _Sequence, is_cancelled: Callable[[], bool], register: bool
-) -> tuple[sitk.Image, tuple[str, ...]]:
-    """A sequence on FLAIR's grid and the warnings about how it got there.
+) -> tuple[sitk.Image, tuple[str, ...], tuple[Remedy, ...]]:
+    """A sequence on FLAIR's grid, the warnings about how it got there, and what would help against them.
 
     Raises InputError if it shows (almost) nothing of FLAIR's head.
     """
@@ -116,20 +125,22 @@ def _onto_flair(
         raise GeometryError(
             f"{other.role.label} covers {covered:.0%} of the head in FLAIR: by their headers they lie apart.",
             "Check that both belong to the same examination, "
-            + ("or leave this sequence out." if register else "register them (--register), or leave this one out."),
+            + ("or leave this sequence out." if register else "register it to FLAIR, or leave it out."),
+            None if register else Remedy.REGISTER,
         )
-    warnings = []
-    if found:
-        warnings.append(
-            f"{other.role.label} was moved by {found.shift_mm:.1f} mm and turned by {found.angle_degrees:.1f} degrees "
-            "to fit FLAIR."
-        )
+    warnings = [_moved(other.role, found)] if found else []
     if covered < GOOD_COVERAGE:
         warnings.append(
             f"{other.role.label} covers only {covered:.0%} of the head in FLAIR. Its field of view is smaller, or the "
-            "headers do not fit: check how they overlay" + ("." if register else ", or register them (--register).")
+            "headers do not fit: check how they overlay" + ("." if register else ", or register it to FLAIR.")
         )
-    return resample_to_grid(other.image, flair, transform), tuple(warnings)
+    remedies = (Remedy.REGISTER,) if covered < GOOD_COVERAGE and not register else ()
+    return resample_to_grid(other.image, flair, transform), tuple(warnings), remedies
+
+
+def _moved(role: Role, found: Registration) -> str:
+    shift, angle = f"{found.shift_mm:.1f}", f"{found.angle_degrees:.1f}"
+    return f"{role.label} was moved by {shift} mm and turned by {angle} degrees to fit FLAIR."
 
 
 def _read_sequence(role: Role, path: Path) -> _Sequence:

@@ -40,6 +40,7 @@ def build_report(result: Result) -> dict[str, Any]:
         "lesions": [_lesion(lesion) for lesion in result.lesions],
         "slices": [_slice(score) for score in result.slices],
         "warnings": list(result.warnings),
+        "remedies": [each.value for each in result.study.remedies],
         "inputs": {name: _source(result.study.sources.get(name)) for name in ("flair", "t1", "t1c")},
         "geometry": {
             "size_ijk": list(result.geometry.size_ijk),

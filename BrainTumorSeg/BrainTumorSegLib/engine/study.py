@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from BrainTumorSegLib.engine.errors import Remedy
 from BrainTumorSegLib.engine.geometry import Geometry
 
 
@@ -25,7 +26,8 @@ class Study:
 
     Arrays are float32 [K, J, I], finite, in the scanner's own arbitrary units. ``t1`` and ``t1c`` are None where the
     sequence is missing (preprocessing fills them with FLAIR, as the training data does). ``warnings`` are sentences
-    for the user. ``sources`` maps "flair", "t1", "t1c" to where they were read.
+    for the user, ``remedies`` what would help against some of them. ``sources`` maps "flair", "t1", "t1c" to where they
+    were read.
     """
 
     flair: npt.NDArray[np.float32]
@@ -34,3 +36,4 @@ class Study:
     t1c: npt.NDArray[np.float32] | None = None
     sources: dict[str, Source] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()

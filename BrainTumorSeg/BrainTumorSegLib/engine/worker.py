@@ -7,9 +7,9 @@ Requests carry ``id`` and ``command``:
 - ``cancel`` with ``target``, the id of a segment request; ``ping``; ``doctor``; ``shutdown``.
 
 Every request is answered by exactly one last event: ``done``, ``pong`` or ``error`` (``kind``, ``message``,
-``action``; a cancelled job has kind "cancelled"). ``progress`` events (``stage``, ``fraction``) come before. One job
-runs at a time, further ones wait. End of input means shutdown. A line that is no request is answered by an error whose
-id is null.
+``action`` and, where there is one, ``remedy``; a cancelled job has kind "cancelled"). ``progress`` events (``stage``,
+``fraction``) come before. One job runs at a time, further ones wait. End of input means shutdown. A line that is no
+request is answered by an error whose id is null.
 """
 
 from __future__ import annotations
@@ -201,7 +201,8 @@ def _parse(line: bytes) -> Request:
 
 
 def _described(error: BrainTumorSegError) -> dict[str, str]:
-    return {"kind": error.kind, "message": error.message, "action": error.action}
+    described = {"kind": error.kind, "message": error.message, "action": error.action}
+    return described | ({"remedy": error.remedy.value} if error.remedy else {})
 
 
 def _places(error: Exception) -> str:

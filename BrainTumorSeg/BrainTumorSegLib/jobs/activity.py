@@ -14,7 +14,9 @@ from BrainTumorSegLib.engine.errors import (
     MemoryExhaustedError,
     ModelError,
     OutputError,
+    Remedy,
 )
+from BrainTumorSegLib.worker import Event
 
 _ERRORS = (InputError, GeometryError, OutputError, ModelError, MemoryExhaustedError)
 
@@ -31,11 +33,15 @@ class State(enum.Enum):
 
 @dataclass(frozen=True)
 class Failure:
-    """Why it failed, in words for the user. kind: as in engine.errors, or "crashed" for a dead process."""
+    """Why it failed, in words for the user.
+
+    kind: as in engine.errors, or "crashed" for a dead process. remedy: what the panel has a control for, if anything.
+    """
 
     kind: str
     message: str
     action: str
+    remedy: Remedy | None = None
 
     def __str__(self) -> str:
         return f"{self.message} {self.action}".strip()
@@ -43,7 +49,14 @@ class Failure:
 
 def failureOf(error: BrainTumorSegError) -> Failure:
     """An error raised here as a failure to show."""
-    return Failure(error.kind, error.message, error.action)
+    return Failure(error.kind, error.message, error.action, error.remedy)
+
+
+def failureOfEvent(event: Event) -> Failure:
+    """The error with which a child process has ended a request."""
+    content = event.content
+    remedy = content.get("remedy")
+    return Failure(content["kind"], content["message"], content["action"], Remedy(remedy) if remedy else None)
 
 
 class Activity:
@@ -76,7 +89,8 @@ class Activity:
             raise Cancelled
         if self.failure is not None:
             known = {each.kind: each for each in _ERRORS}
-            raise known.get(self.failure.kind, BrainTumorSegError)(self.failure.message, self.failure.action)
+            failure = self.failure
+            raise known.get(failure.kind, BrainTumorSegError)(failure.message, failure.action, failure.remedy)
 
     def poll(self) -> None:
         """Take a step; called again and again until the end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from BrainTumorSegLib.jobs.activity import Activity, Failure, State
+from BrainTumorSegLib.jobs.activity import Activity, State, failureOfEvent
 from BrainTumorSegLib.worker import Event, WorkerProcess
 
 MakeProcess = Callable[[list[str]], WorkerProcess]
@@ -63,5 +63,4 @@ class ChildWork(Activity):
             self.message = event.content["message"]
             self._become(State.DONE)
         elif event.name == "error":
-            content = event.content
-            self._fail(Failure(content["kind"], content["message"], content["action"]))
+            self._fail(failureOfEvent(event))

@@ -14,8 +14,8 @@ from typing import Any
 
 import slicer
 
-from BrainTumorSegLib.engine.errors import BrainTumorSegError, OutputError
-from BrainTumorSegLib.jobs.activity import Activity, Failure, State, failureOf
+from BrainTumorSegLib.engine.errors import BrainTumorSegError, OutputError, Remedy
+from BrainTumorSegLib.jobs.activity import Activity, Failure, State, failureOf, failureOfEvent
 from BrainTumorSegLib.jobs.session import EngineSession
 from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.resultImport import EditedPolicy, ImportedResult, ResultFiles, importResult
@@ -51,6 +51,7 @@ class JobNodes:
 class SegmentationJob(Activity):
     """Exports, lets the engine segment, imports. ``result`` is there once the state is DONE.
 
+    warnings: sentences for the user about study, engine and computer. remedies: what would help against some of them.
     folder: a new folder of its own below ``temporaryPath``, removed at the end, whatever the end is.
     """
 
@@ -67,6 +68,7 @@ class SegmentationJob(Activity):
         self.result: ImportedResult | None = None
         self.report: dict[str, Any] = {}
         self.warnings: list[str] = []
+        self.remedies: tuple[Remedy, ...] = ()
         self._session, self._nodes, self._settings = session, nodes, settings
         self._undo, self._policy, self._temporaryPath = undo, policy, temporaryPath
         self._folder: Path | None = None
@@ -152,7 +154,7 @@ class SegmentationJob(Activity):
     def _onChecked(self, event: Event) -> None:
         """The engine's look at this machine, before its first job: go on unless something prevents it."""
         if event.name == "error":
-            self._finish(_failureOfEvent(event))
+            self._finish(failureOfEvent(event))
         elif event.name == "done" and self.state is State.CANCELLING:
             self._finish(Failure("cancelled", "", ""))
         elif event.name == "done":
@@ -169,7 +171,7 @@ class SegmentationJob(Activity):
         if event.name == "progress":
             self._progress(event.content["stage"], event.content["fraction"])
         elif event.name == "error":
-            self._finish(_failureOfEvent(event))
+            self._finish(failureOfEvent(event))
         elif event.name == "done":
             self._do(self._import, event.content["report"])
 
@@ -185,7 +187,8 @@ class SegmentationJob(Activity):
         flair, target = _node(self._nodes.flair), _node(self._nodes.segmentation)
         self.result = importResult(files, report, self._study, flair, target, self._undo, self._policy)
         self.report = report
-        self.warnings += report.get("warnings", [])
+        self.warnings += report["warnings"]
+        self.remedies = tuple(Remedy(each) for each in report["remedies"])
         self._finish(None)
 
     def _finish(self, failure: Failure | None) -> None:
@@ -220,7 +223,3 @@ def _node(identifier: str) -> Any:
 def _isPrevented(finding: dict[str, str]) -> bool:
     # Weights are judged by the job itself: it may use others than the default ones that are looked at here.
     return finding["status"] == "problem" and not finding["name"].startswith("weights")
-
-
-def _failureOfEvent(event: Event) -> Failure:
-    return Failure(event.content["kind"], event.content["message"], event.content["action"])

@@ -26,7 +26,7 @@ from BrainTumorSegLib.widget.modelsPanel import ModelsPanel, confirmDownload
 from BrainTumorSegLib.widget.parameters import BrainTumorSegParameterNode, jobSettings
 from BrainTumorSegLib.widget.resultPanel import ResultPanel
 from BrainTumorSegLib.widget.segmentPanel import SegmentPanel
-from BrainTumorSegLib.widget.words import failureText
+from BrainTumorSegLib.widget.words import failureText, remedyText
 
 
 class Controller:
@@ -185,7 +185,8 @@ class Controller:
         parameters = self.parameters or self._logic.getParameterNode()
         parameters.segmentation = job.result.segmentationNode
         kept = _("Your corrected segmentation was kept; this is a new one.") if job.result.keptEdited else ""
-        self._segmentPanel.showText("\n".join(text for text in (job.result.message, kept, *job.warnings) if text))
+        texts = (job.result.message, kept, *job.warnings, *map(remedyText, job.remedies))
+        self._segmentPanel.showText("\n".join(text for text in texts if text))
         self.update()
 
     def _onModelChosen(self, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
+from BrainTumorSegLib.engine.errors import Remedy
 from BrainTumorSegLib.jobs.activity import Activity, Failure, State
 
 
@@ -46,10 +47,19 @@ def runningText(activity: Activity, timeLeft_s: float | None) -> str:
 
 def failureText(failure: Failure) -> str:
     """Why something failed and what to do about it here: the engine's own advice on models names shell commands."""
+    if failure.remedy is not None:
+        return f"{failure} {remedyText(failure.remedy)}"
     if failure.kind != "model":
         return str(failure)
     hint = _("In Slicer: click 'Segment tumour' again to download it, or use 'Import file...' under 'Models'.")
     return f"{failure} {hint}"
+
+
+def remedyText(remedy: Remedy) -> str:
+    """Where the panel has the control for what would help."""
+    return {
+        Remedy.REGISTER: _("To register: tick 'Register T1 volumes to FLAIR' under 'Advanced' and segment again."),
+    }[remedy]
 
 
 def sizeText(size_bytes: int) -> str:
