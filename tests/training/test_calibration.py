@@ -4,7 +4,13 @@ from scipy import ndimage
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from brain_tumor_training.calibration import calibrate, choose_gate, choose_threshold, fit_temperature
+from brain_tumor_training.calibration import (
+    calibrate,
+    choose_gate,
+    choose_min_volume_ml,
+    choose_threshold,
+    fit_temperature,
+)
 from brain_tumor_training.validation import PatientLogits
 from BrainTumorSegLib.engine.errors import InputError
 
@@ -30,6 +36,23 @@ def _segmented(shift: float) -> PatientLogits:
 def test_threshold_is_where_the_volumetric_dice_is_best() -> None:
     assert choose_threshold([_segmented(0.0)], 2.0) == pytest.approx(0.3, abs=0.11)
     assert choose_threshold([_segmented(2.0)], 2.0) >= 0.75
+
+
+def _with_specks(specks: int, in_reference: bool) -> PatientLogits:
+    """A tumour with specks of 0.16 mL (36 pixels) far from it, which the reference has or has not."""
+    logits, mask = np.full((2, 96, 96), -5.0, np.float32), np.zeros((2, 96, 96), bool)
+    logits[:, 30:60, 30:60], mask[:, 30:60, 30:60] = 5.0, True
+    for speck in range(specks):
+        place = (0, slice(80, 86), slice(10 * speck, 10 * speck + 6))
+        logits[place], mask[place] = 5.0, in_reference
+    return PatientLogits("a", logits, mask)
+
+
+@pytest.mark.parametrize(
+    ("in_reference", "expected"), [(False, 0.25), (True, 0.0)], ids=["false alarms", "small lesions"]
+)
+def test_small_pieces_are_dropped_only_where_they_are_mostly_wrong(in_reference: bool, expected: float) -> None:
+    assert choose_min_volume_ml([_with_specks(3, in_reference)], 0.0) == expected
 
 
 def test_gate_keeps_all_but_a_thousandth_of_the_tumour() -> None:

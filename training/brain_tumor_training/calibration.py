@@ -12,17 +12,24 @@ from scipy import ndimage
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
-from brain_tumor_training.metrics import volumetric_dice
+from brain_tumor_training.metrics import count_slices, volumetric_dice
 from brain_tumor_training.reliability import Reliability, reliability
 from brain_tumor_training.validation import PatientLogits, counts_of
 from BrainTumorSegLib.engine.bundle import Recommendation
 from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.postprocessing import label_components
+from BrainTumorSegLib.engine.preprocessing import NEIGHBOUR_DISTANCE_MM, NOMINAL_SPACING_MM
 
 ALLOWED_LOSS = 0.001
 """Share of the tumour's pixels that the gate may leave out: what it costs stays far below 0.002 Dice."""
 
 _TEMPERATURES = (0.2, 5.0)
 _THRESHOLDS = np.arange(0.2, 0.81, 0.05)
+_MIN_VOLUMES_ML = (0.0, 0.1, 0.25, 0.5, 1.0)
+"""Never more than 1 mL: the data hold hardly a smaller tumour, so they can't tell what dropping one would cost."""
+_VOXEL_ML = NOMINAL_SPACING_MM**2 * NEIGHBOUR_DISTANCE_MM / 1000
+"""The training slices have no spacing: this is the engine's idea of it."""
+_WORTH_A_LARGER_VOLUME = 0.0005
 _MOST_VALUES = 2_000_000
 
 
@@ -51,8 +58,10 @@ class Calibration:
 
 
 def calibrate(patients: Sequence[PatientLogits]) -> Calibration:
-    """Chooses for a segmentation (logits [S, H, W]: temperature, threshold) or a classifier ([S]: temperature, gate).
+    """Chooses what a bundle recommends.
 
+    For a segmentation (logits [S, H, W]) temperature, threshold and smallest volume; for a classifier (logits [S])
+    temperature and gate.
     Raises InputError without patients or tumour.
     """
     if not patients or not any(one.mask.any() for one in patients):
@@ -70,7 +79,9 @@ def calibrate(patients: Sequence[PatientLogits]) -> Calibration:
     if classifies:
         recommendation = Recommendation(temperature, gate=choose_gate(patients, temperature))
     else:
-        recommendation = Recommendation(temperature, choose_threshold(patients, temperature))
+        threshold = choose_threshold(patients, temperature)
+        smallest = choose_min_volume_ml(patients, float(temperature * logit(threshold)))
+        recommendation = Recommendation(temperature, threshold, min_volume_ml=smallest)
     before, after = (Fit.of(logits, truth, t) for t in (1.0, temperature))
     return Calibration(recommendation, before, after, len(patients))
 
@@ -90,6 +101,27 @@ def choose_threshold(patients: Sequence[PatientLogits], temperature: float) -> f
         for threshold in _THRESHOLDS
     ]
     return round(float(_THRESHOLDS[int(np.argmax(means))]), 2)
+
+
+def choose_min_volume_ml(patients: Sequence[PatientLogits], threshold_logit: float) -> float:
+    """The volume below which pieces are dropped that gives the best mean volumetric Dice; the smallest of equals.
+
+    A volume must gain at least half a thousandth over the next smaller one: dropping what may be a lesion has a price
+    that Dice doesn't show.
+    """
+    best, best_dice = _MIN_VOLUMES_ML[0], -np.inf
+    for volume_ml in _MIN_VOLUMES_ML:
+        dice = float(np.mean([_dice_without_small_pieces(one, threshold_logit, volume_ml) for one in patients]))
+        if dice >= best_dice + _WORTH_A_LARGER_VOLUME:
+            best, best_dice = volume_ml, dice
+    return best
+
+
+def _dice_without_small_pieces(patient: PatientLogits, threshold_logit: float, volume_ml: float) -> float:
+    labels, count = label_components(patient.logits > threshold_logit)
+    kept = np.bincount(labels.ravel(), minlength=count + 1) * _VOXEL_ML >= volume_ml
+    kept[0] = False
+    return volumetric_dice(count_slices(kept[labels], patient.mask))
 
 
 def choose_gate(patients: Sequence[PatientLogits], temperature: float) -> float:

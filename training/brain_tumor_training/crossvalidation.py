@@ -10,6 +10,7 @@ from brain_tumor_training.fit import FitRequest, fit
 from brain_tumor_training.fold_models import CLASSIFIER, SEGMENTATION, FoldRuns
 from brain_tumor_training.kaggle import read_folds
 from brain_tumor_training.loop import Progress
+from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.settings import TrainingSettings
 
 
@@ -31,11 +32,19 @@ class FoldTraining:
         """
         for fold in sorted(set(read_folds(self.folds).values())):
             for kind, settings in self._settings():
-                run = self.base.run / f"fold-{fold}" / kind
-                fit(replace(self.base, settings=settings, run=run, folds=self.folds, fold=fold), on_progress)
+                request = replace(
+                    self.base, settings=settings, run=self._folder(fold, kind), folds=self.folds, fold=fold
+                )
+                if settings.init == "segmentation":
+                    request = replace(request, weights=RunFolder(self._folder(fold, SEGMENTATION)).weights)
+                fit(request, on_progress)
         patterns = {kind: str(self.base.run / "fold-{fold}" / kind) for kind, _ in self._settings()}
         return FoldRuns(patterns[SEGMENTATION], patterns.get(CLASSIFIER), self.base.cache, self.base.device)
 
     def _settings(self) -> Sequence[tuple[str, TrainingSettings]]:
         classifier = [] if self.classifier is None else [(CLASSIFIER, self.classifier)]
-        return [*classifier, (SEGMENTATION, self.base.settings)]
+        # The classifier comes second: it may start from the segmentation's encoder, which has seen the same patients.
+        return [(SEGMENTATION, self.base.settings), *classifier]
+
+    def _folder(self, fold: int, kind: str) -> Path:
+        return self.base.run / f"fold-{fold}" / kind
