@@ -184,7 +184,8 @@ class LabelServer:
         formats = metadata["network_data_format"]
         self._image, _ = next(iter(formats["inputs"].items()))
         self._pred, output = next(iter(formats["outputs"].items()))
-        self.labels = {name.lower(): int(value) for value, name in output["channel_def"].items()}
+        defined = {name.lower(): int(value) for value, name in output["channel_def"].items()}
+        self.labels = {name: value for name, value in defined.items() if name != "background"}
         checkpoint = torch.load(bundle / "models" / "model.pt", map_location="cpu")
         self._network.load_state_dict(checkpoint.get("model", checkpoint), strict=True)
         self._network.eval()
@@ -245,7 +246,7 @@ def test_monai_label_gets_the_pipelines_mask_on_flairs_own_grid(
     assert expected.mask.any()
     np.testing.assert_array_equal(sitk.GetArrayFromImage(found) == server.labels["tumour"], expected.mask)
     assert Geometry.of_image(found).is_close_to(study.geometry, 1e-4)
-    assert server.labels == {"background": 0, "tumour": 1}
+    assert server.labels == {"tumour": 1}
     assert sorted(path.relative_to(bundle) for path in bundle.rglob("*")) == before
 
 

@@ -262,6 +262,17 @@ def _inference(description: BundleDescription) -> dict[str, Any]:
     }
 
 
+def _label_server(description: BundleDescription) -> str:
+    """How a segmentation runs in MONAI Label; slice scores are nothing that it could show."""
+    if description.task is Task.CLASSIFICATION:
+        return ""
+    return f"""
+In MONAI Label, unpack this bundle as `model/{description.name}` of the app `monaibundle`, in an environment with
+BrainTumorSeg, and start it with `--conf models {description.name}`. The image is FLAIR; CASE_flair.nii.gz has
+CASE_t1.nii.gz and CASE_t1c.nii.gz beside it in the datastore. The label map lies on FLAIR's own grid.
+"""
+
+
 def _postprocessing(description: BundleDescription) -> list[dict[str, Any]]:
     recommendation = asdict(description.recommendation)
     if description.task is Task.CLASSIFICATION:
@@ -304,7 +315,7 @@ python -m monai.bundle run --config_file configs/inference.json --bundle_root . 
 python -m monai.bundle ckpt_export --net_id network_def --filepath models/model.ts --ckpt_file models/model.pt \\
   --meta_file configs/metadata.json --config_file configs/inference.json --use_trace True
 ```
-
+{_label_server(description)}
 ## Limits
 
 Trained on pre-operative lower-grade glioma from five hospitals of TCGA-LGG, and on nothing else:

@@ -84,9 +84,7 @@ def reliability_diagram(series: Mapping[str, Sequence[Mapping[str, float]]], tit
     return _png(figure)
 
 
-def estimates(
-    values: Mapping[str, Mapping[str, float]], scattered: Mapping[str, Sequence[float]], title: str
-) -> bytes:
+def estimates(values: Mapping[str, Mapping[str, float]], scattered: Mapping[str, Sequence[float]], title: str) -> bytes:
     """Bars of {value, low, high} by name; scattered: single values to be drawn as points over some of the bars."""
     figure = Figure(figsize=(1.3 * len(values) + 1.2, 3.8))
     axis = figure.add_subplot()

@@ -71,11 +71,12 @@ def write_report(runs: Path, path: Path) -> tuple[int, int]:
     found = find_reproductions(runs)
     names = sorted({*published_recipes(), *found})
     folder = path.parent / path.stem
-    folder.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     lines = [_HEAD, *_overview(names, found)]
     for name in names:
         drawn = pictures(found[name]) if name in found else {}
         for kind, content in drawn.items():
+            folder.mkdir(exist_ok=True)
             (folder / f"{name}-{kind}.png").write_bytes(content)
         links = [f"![{name}: {kind.replace('-', ' ')}]({folder.name}/{name}-{kind}.png)" for kind in drawn]
         lines += section(found[name], links) if name in found else _missing(name)
