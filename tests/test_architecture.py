@@ -52,8 +52,8 @@ def test_engine_imports_nothing_else_of_ours(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", python_files(TRAINING), ids=lambda path: path.name)
-def test_training_imports_engine_alone(path: Path) -> None:
-    assert ours_in(path) <= {"engine", "brain_tumor_training"}
+def test_training_imports_engine_and_its_client_alone(path: Path) -> None:
+    assert ours_in(path) <= {"engine", "worker", "brain_tumor_training"}
 
 
 @pytest.mark.parametrize("path", python_files(LIBRARY / "cli"), ids=lambda path: path.name)

@@ -18,7 +18,7 @@ import SimpleITK as sitk
 import torch
 from monai.data import MetaTensor
 from monai.inferers import Inferer
-from monai.transforms import SaveImaged
+from monai.transforms import MapTransform, SaveImaged
 from scipy.special import expit
 from torch import nn
 
@@ -133,7 +133,8 @@ class SaveTumour(SaveImaged):
     """
 
     def __init__(self, output_dir: str, recommendation: Mapping[str, float] | None = None) -> None:
-        super().__init__(keys="pred", output_dir=output_dir)
+        # Not SaveImaged's own: it asks for a writer of NIfTI, which nothing here needs.
+        MapTransform.__init__(self, "pred")
         self._output = Path(output_dir)
         self._before = None if recommendation is None else TumourOnFlair(recommendation)
 

@@ -48,14 +48,13 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         wanted = {"settings.json": asdict(settings), "splits.json": asdict(split)}
         for name, content in wanted.items():
-            text = json.dumps(content, indent=1) + "\n"
-            path = self.path / name
-            if path.exists() and path.read_text() != text:
-                raise InputError(
-                    f"{self.path} holds a run with another {name}.", "Choose another folder, or remove that one."
-                )
-            path.write_text(text)
+            self._refuse_other(name, content)
+            (self.path / name).write_text(_text(content))
         (self.path / "environment.json").write_text(json.dumps(environment(compute), indent=1) + "\n")
+
+    def refuse_other(self, settings: TrainingSettings) -> None:
+        """Raises InputError if the folder holds a run with other settings, finished or not."""
+        self._refuse_other("settings.json", asdict(settings))
 
     def settings(self) -> dict[str, Any]:
         """The settings as plain data. Raises InputError if the folder holds no run."""
@@ -121,6 +120,13 @@ class RunFolder:
                 with path.open("w", newline="") as file:
                     csv.writer(file).writerows([header, *kept])
 
+    def _refuse_other(self, name: str, content: Mapping[str, Any]) -> None:
+        path = self.path / name
+        if path.exists() and path.read_text() != _text(content):
+            raise InputError(
+                f"{self.path} holds a run with another {name}.", "Choose another folder, or remove that one."
+            )
+
     def _read(self, name: str) -> dict[str, Any]:
         path = self.path / name
         if not path.is_file():
@@ -157,6 +163,10 @@ def git_revision() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return f"{revision}+changes" if changes else revision
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=1) + "\n"
 
 
 def _save(content: dict[str, Any], path: Path) -> None:
