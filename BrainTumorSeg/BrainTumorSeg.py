@@ -24,7 +24,7 @@ from slicer.util import VTKObservationMixin
 from BrainTumorSegLib.engine.errors import InputError, ModelError
 from BrainTumorSegLib.engine.model_index import read_index
 from BrainTumorSegLib.jobs.batch import FolderJob
-from BrainTumorSegLib.jobs.childProcess import childEnvironment, engineCommand, pythonExecutable
+from BrainTumorSegLib.jobs.childProcess import baseEnvironment, childEnvironment, engineCommand, pythonExecutable
 from BrainTumorSegLib.jobs.childWork import ChildWork
 from BrainTumorSegLib.jobs.sampleStudy import registerSampleStudy
 from BrainTumorSegLib.jobs.segmentationJob import JobNodes, SegmentationJob
@@ -290,7 +290,8 @@ class BrainTumorSegLogic(ScriptedLoadableModuleLogic):
 
     def _makeProcess(self, command):
         mirror = slicer.util.settingsValue(MIRROR_SETTING, "")
-        return WorkerProcess(command, childEnvironment(slicer.util.startupEnvironment(), mirror))
+        base = baseEnvironment(command[0], slicer.util.startupEnvironment)
+        return WorkerProcess(command, childEnvironment(base, mirror))
 
     def _makePythonProcess(self, arguments):
         return self._makeProcess([pythonExecutable(), "-m", *arguments])

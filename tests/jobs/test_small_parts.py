@@ -11,7 +11,13 @@ import pytest
 
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.sequence_hints import Role
-from BrainTumorSegLib.jobs.childProcess import MODULE_FOLDER, childEnvironment, engineCommand, pythonExecutable
+from BrainTumorSegLib.jobs.childProcess import (
+    MODULE_FOLDER,
+    baseEnvironment,
+    childEnvironment,
+    engineCommand,
+    pythonExecutable,
+)
 from BrainTumorSegLib.jobs.studyFiles import findStudies
 from BrainTumorSegLib.jobs.timeLeft import TimeLeft
 
@@ -37,6 +43,31 @@ def test_slicers_own_python_is_preferred(tmp_path: Path, monkeypatch: pytest.Mon
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert engineCommand("worker") == [str(program), "-m", "BrainTumorSegLib", "worker"]
+
+
+def touched(path: Path) -> Path:
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_on_windows_the_launcher_that_keeps_its_input_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touched(tmp_path / "PythonSlicer")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert Path(pythonExecutable(isWindows=True)).name == "PythonSlicer"  # a Slicer that has no other
+    real = touched(tmp_path / "python-real.exe")
+    assert pythonExecutable(isWindows=True) == str(real)
+    assert Path(pythonExecutable(isWindows=False)).name == "PythonSlicer"
+
+
+def test_a_python_without_its_launcher_gets_what_slicers_own_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHOME_OF_SLICER", "set by the launcher")
+    before = {"PATH": "/usr/bin"}
+    assert baseEnvironment("/opt/Slicer/bin/PythonSlicer", lambda: before) == before
+    direct = baseEnvironment("C/Slicer/bin/python-real.exe", lambda: before)
+    assert direct["PYTHONHOME_OF_SLICER"] == "set by the launcher"
 
 
 def test_the_application_itself_is_never_taken_for_python(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from BrainTumorSegLib.engine.errors import InputError
-from BrainTumorSegLib.jobs.childProcess import childEnvironment, engineCommand
+from BrainTumorSegLib.jobs.childProcess import baseEnvironment, childEnvironment, engineCommand
 from BrainTumorSegLib.jobs.sampleStudy import registerSampleStudy
 from BrainTumorSegLib.scene.comparison import compareSegments
 from BrainTumorSegLib.scene.inputGuess import guessInputs
@@ -123,7 +123,7 @@ class BrainTumorSegSelfTest(ScriptedLoadableModuleTest):
 
     def _needEngine(self):
         """Skip, with the reason, where this Slicer has no engine packages or no model yet."""
-        environment = childEnvironment(slicer.util.startupEnvironment())
+        environment = self._environment()
         check = "import torch, monai; from BrainTumorSegLib.engine.models import ModelStore; s = ModelStore.default(); "
         check += "s.path(s.entry(None).name)"
         command = [*engineCommand()[:1], "-c", check]
@@ -131,12 +131,15 @@ class BrainTumorSegSelfTest(ScriptedLoadableModuleTest):
         if run.returncode != 0:
             self.skipTest(f"The engine is not ready here: {run.stderr.strip().splitlines()[-1]}")
 
+    def _environment(self):
+        return childEnvironment(baseEnvironment(engineCommand()[0], slicer.util.startupEnvironment))
+
     def _sample(self):
         """The folder of the synthetic study, made once a test."""
         folder = self.folder / "sample"
         if not folder.exists():
-            environment = childEnvironment(slicer.util.startupEnvironment())
-            subprocess.run(engineCommand("sample", str(folder)), env=environment, timeout=300, check=True)
+            command = engineCommand("sample", str(folder))
+            subprocess.run(command, env=self._environment(), timeout=300, check=True)
         return folder
 
     def _volume(self, name):
