@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -208,3 +209,25 @@ def test_second_start_is_refused(start: Start) -> None:
     process = start(script(DEAF))
     with pytest.raises(BrainTumorSegError, match="started before.* Make a new WorkerProcess"):
         process.start()
+
+
+OWNER = """
+import sys, time
+from BrainTumorSegLib.worker import WorkerProcess
+process = WorkerProcess(sys.argv[1:])
+process.start()
+print(process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_worker_whose_owner_is_killed_ends_by_itself(tmp_path: Path) -> None:
+    """As when Slicer crashes: nobody is left to end the worker, but its input ends."""
+    command = [sys.executable, "-c", OWNER, *COMMAND, "worker"]
+    owner = subprocess.Popen(command, env=child_environment(tmp_path), stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    worker = int(owner.stdout.readline())
+    assert is_alive(worker)
+    owner.kill()
+    owner.communicate()
+    wait_until(lambda: not is_alive(worker))

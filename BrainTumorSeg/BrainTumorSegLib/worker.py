@@ -30,6 +30,8 @@ from BrainTumorSegLib.engine.errors import BrainTumorSegError
 FINAL_EVENTS = frozenset({"done", "error", "pong"})
 LOG_TAIL_LINES = 12
 """How much of a dead child's log is shown."""
+_DEATHS_FOR_MEMORY = ("SIGKILL", "SIGABRT", "SIGSEGV", "SIGBUS")
+"""How the system ends a process that takes too much, and how native code ends that does not check what it gets."""
 DRAIN_S = 1.0
 """How long a dead child's pipes may stay open (a grandchild may hold them) before its end is reported."""
 
@@ -222,7 +224,7 @@ def _reason(exit_code: int) -> str:
         return f"exit code {exit_code}"
     with contextlib.suppress(ValueError):
         name = signal.Signals(-exit_code).name
-        hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
+        hint = ", perhaps for want of memory" if name in _DEATHS_FOR_MEMORY else ""
         return f"stopped by {name}{hint}"
     return f"stopped by signal {-exit_code}"
 

@@ -26,6 +26,26 @@ def test_want_of_memory_is_known_by_the_words_of_each_library(said: str) -> None
     assert isinstance(translate(RuntimeError(said)), MemoryExhaustedError)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("can't start new thread"),
+        OSError(12, "Cannot allocate memory"),
+        ImportError("_SimpleITK.abi3.so: failed to map segment from shared object"),
+        OSError("[WinError 1455] The paging file is too small for this operation to complete. Error loading c10.dll"),
+        OSError("[WinError 8] Not enough memory resources are available to process this command"),
+    ],
+    ids=["thread", "fork", "library", "paging file", "Windows"],
+)
+def test_want_of_memory_is_known_wherever_it_strikes(error: Exception) -> None:
+    assert isinstance(translate(error), MemoryExhaustedError)
+
+
+@pytest.mark.parametrize("error", [ImportError("No module named 'torch'"), OSError(2, "No such file or directory")])
+def test_other_errors_of_import_and_system_are_not(error: Exception) -> None:
+    assert not isinstance(translate(error), MemoryExhaustedError)
+
+
 def test_an_operation_that_onednn_does_not_know_is_no_want_of_memory() -> None:
     error = RuntimeError("could not create a primitive descriptor for a convolution forward propagation primitive")
     assert translate(error).kind == "defect"

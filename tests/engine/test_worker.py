@@ -234,6 +234,36 @@ def test_an_error_says_which_remedy_front_ends_have_a_control_for() -> None:
     assert server.end() == [{"id": "1", "event": "error", **described}]
 
 
+class NoRoom(io.BytesIO):
+    """Requests of which the second finds no room in memory, once the first is being worked on."""
+
+    def __init__(self, started: threading.Event) -> None:
+        super().__init__(b'{"id": "1", "command": "work"}\n')
+        self._started = started
+
+    def readline(self, size: int | None = -1) -> bytes:
+        line = super().readline(size)
+        if not line:
+            assert self._started.wait(20)
+            raise MemoryError
+        return line
+
+
+def test_a_worker_that_can_not_read_any_more_ends_instead_of_hearing_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    started, events = threading.Event(), io.StringIO()
+
+    def work(request: Request, send: Send, is_cancelled: Callable[[], bool]) -> None:
+        started.set()
+        until_cancelled(request, send, is_cancelled)
+
+    serving = threading.Thread(target=serve, args=(NoRoom(started), events, {"work": work}), daemon=True)
+    serving.start()
+    serving.join(20)
+    assert not serving.is_alive()
+    assert kinds([json.loads(line) for line in events.getvalue().splitlines()])[-1] == ("1", "cancelled")
+    assert "No further request can be read: MemoryError" in caplog.text
+
+
 def test_cancel_of_something_unknown_says_so() -> None:
     server = Server(until_cancelled)
     server.send("1", "cancel", target="0")

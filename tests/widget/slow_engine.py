@@ -2,16 +2,20 @@
 
 For timing and faults alone: what a click brings with the real model is tested in test_click_path.py. The environment
 variable SLOW_ENGINE is a JSON object: ``stage_s`` (seconds each stage takes), ``die_at`` and ``fail_at`` (a stage),
-``deaf`` (ignore cancel), ``problem`` (what the check of the computer finds).
+``deaf`` (ignore cancel), ``silent_at`` (a stage that never ends and says nothing), ``helper`` (a file: start a process
+of its own, which would outlive this one, and write its id there), ``problem`` (what the check of the computer finds).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +37,9 @@ WANTED: dict[str, Any] = json.loads(os.environ.get("SLOW_ENGINE", "{}"))
 def segment(request: dict[str, Any], send: Callable[..., None], is_cancelled: Callable[[], bool]) -> None:
     """Voxels brighter than half the maximum are tumour."""
     job = parse_job(request)
+    if "helper" in WANTED:
+        helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        Path(WANTED["helper"]).write_text(str(helper.pid))
     study = read_study(job.inputs)
     for number, stage in enumerate(STAGES):
         send("progress", stage=stage, fraction=number / len(STAGES))
@@ -47,6 +54,8 @@ def _suffer(stage: str, is_cancelled: Callable[[], bool]) -> None:
         os._exit(9)
     if stage == WANTED.get("fail_at"):
         raise MemoryExhaustedError("Not enough memory: 0.1 GB are free, 1.0 GB are needed.", "Close other programs.")
+    if stage == WANTED.get("silent_at"):
+        time.sleep(600)
     end = time.monotonic() + WANTED.get("stage_s", 0.02)
     while time.monotonic() < end:
         time.sleep(0.01)

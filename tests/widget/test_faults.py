@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,17 +84,84 @@ def test_a_problem_of_the_computer_stops_the_job_before_it_begins(
     assert panel.ui.statusLabel.text == "torch can't be loaded: wrong build Install torch."
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """``patience(seconds)``: how long the panel waits for a word of the engine from now on."""
+    return lambda seconds: monkeypatch.setattr("BrainTumorSegLib.jobs.session.ENGINE_PATIENCE_S", seconds)
+
+
+USUAL_S = 300.0
+DEAF = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
 def test_an_engine_that_never_answers_is_ended_and_said(
-    shell: Any, panel: Any, click: Any, module: Any, study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    shell: Any, panel: Any, click: Any, module: Any, study: dict[str, Any], patience: Callable[[float], None]
 ) -> None:
-    monkeypatch.setattr("BrainTumorSegLib.jobs.segmentationJob.ENGINE_PATIENCE_S", 1.0)
-    # As if the launcher between Slicer and its Python did not pass on what is asked.
-    monkeypatch.setattr(module, "engineCommand", lambda *_: [sys.executable, "-c", "import time; time.sleep(60)"])
-    panel.ui.guessButton.click()
-    click(panel)
-    assert "The engine has not answered for 1 s." in panel.ui.statusLabel.text
+    patience(1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        # As if the launcher between Slicer and its Python did not pass on what is asked.
+        patch.setattr(module, "engineCommand", lambda *_: DEAF)
+        panel.ui.guessButton.click()
+        click(panel)
+    assert "The engine has not answered for 1 s and was ended. Click again." in panel.ui.statusLabel.text
     assert panel.logic.session.process is None
-    assert panel.ui.segmentButton.text == "Segment tumour"
+    patience(USUAL_S)
+    click(panel)
+    assert "Tumour found" in panel.ui.statusLabel.text
+
+
+@pytest.mark.parametrize("stage", ["load", "segment"])
+def test_an_engine_that_falls_silent_at_work_is_ended_and_said(
+    shell: Any,
+    panel: Any,
+    click: Any,
+    study: dict[str, Any],
+    engine: Any,
+    patience: Callable[[float], None],
+    stage: str,
+) -> None:
+    engine(silent_at=stage, stage_s=0)
+    panel.ui.guessButton.click()
+    panel.ui.segmentButton.click()
+    shell.processEventsUntil(lambda: panel.logic.lastJob is not None and panel.logic.lastJob.stage == stage)
+    pid = panel.logic.session.process.pid
+    patience(1.0)
+    shell.processEventsUntil(lambda: not panel.controller.isRunning)
+    assert "The engine has not answered" in panel.ui.statusLabel.text
+    shell.processEventsUntil(lambda: not is_alive(pid), 5)
+    assert temporary_folders(shell) == []
+    patience(USUAL_S)
+    engine(stage_s=0)
+    click(panel)
+    assert "Tumour found" in panel.ui.statusLabel.text
+
+
+def test_a_silent_check_of_the_computer_gives_the_button_back(
+    shell: Any, panel: Any, module: Any, monkeypatch: pytest.MonkeyPatch, patience: Callable[[float], None]
+) -> None:
+    patience(1.0)
+    monkeypatch.setattr(module, "engineCommand", lambda *_: DEAF)
+    panel.ui.checkButton.click()
+    assert not panel.ui.checkButton.enabled
+    shell.processEventsUntil(lambda: panel.ui.checkButton.enabled)
+    assert "The engine has not answered" in panel.ui.computerStatusLabel.text
+
+
+def test_time_in_which_slicer_itself_stood_still_is_not_held_against_the_engine(
+    shell: Any,
+    panel: Any,
+    study: dict[str, Any],
+    engine: Any,
+    patience: Callable[[float], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine(stage_s=0.2)
+    begin(shell, panel)
+    patience(30.0)
+    now = time.monotonic
+    monkeypatch.setattr("BrainTumorSegLib.jobs.session.time.monotonic", lambda: now() + 3600)  # the computer slept
+    shell.processEventsUntil(lambda: not panel.controller.isRunning)
+    assert "Tumour found" in panel.ui.statusLabel.text
 
 
 def test_an_engine_deaf_to_cancel_is_ended(
@@ -165,6 +233,27 @@ def test_a_deleted_flair_is_said_and_nothing_is_added(
     shell.processEventsUntil(lambda: not panel.controller.isRunning)
     assert "FLAIR volume was removed from the scene" in panel.ui.statusLabel.text
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+    assert panel.ui.segmentButton.toolTip == "Choose the FLAIR volume first."
+
+
+@pytest.mark.parametrize("name", ["FLAIR", "T1"])
+def test_after_a_deleted_input_the_next_click_works(
+    shell: Any, panel: Any, click: Any, study: dict[str, Any], engine: Any, scene: Any, name: str
+) -> None:
+    from phantomScene import addVolume
+
+    engine(stage_s=0.1)
+    begin(shell, panel)
+    scene.RemoveNode(study[name])
+    shell.processEventsUntil(lambda: not panel.controller.isRunning)
+    selector = panel.ui.flairSelector if name == "FLAIR" else panel.ui.t1Selector
+    assert selector.currentNode() is None
+    again = addVolume(scene, name)
+    panel.ui.guessButton.click()
+    assert selector.currentNode() is again
+    click(panel)
+    assert "Tumour found" in panel.ui.statusLabel.text
+    assert panel.ui.measurementsTable.rowCount == 2
 
 
 def test_a_deleted_target_is_replaced_by_a_new_segmentation(
@@ -177,6 +266,27 @@ def test_a_deleted_target_is_replaced_by_a_new_segmentation(
     scene.RemoveNode(target)
     shell.processEventsUntil(lambda: not panel.controller.isRunning)
     assert panel.ui.segmentationSelector.currentNode().GetName() == "FLAIR segmentation"
+
+
+@pytest.mark.parametrize("when", ["while it runs", "afterwards"])
+def test_after_a_deleted_segmentation_the_next_click_works(
+    shell: Any, panel: Any, click: Any, study: dict[str, Any], engine: Any, scene: Any, when: str
+) -> None:
+    panel.ui.guessButton.click()
+    click(panel)
+    engine(stage_s=0.1)
+    if when == "while it runs":
+        panel.logic.session.stop()  # the slower engine is another process
+        begin(shell, panel)
+    scene.RemoveNode(panel.ui.segmentationSelector.currentNode())
+    shell.processEventsUntil(lambda: not panel.controller.isRunning)
+    if when == "afterwards":
+        assert panel.ui.resultLabel.text == "No result yet."
+        assert panel.ui.measurementsTable.rowCount == 0
+    click(panel)
+    assert "Tumour found" in panel.ui.statusLabel.text
+    assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
+    assert panel.ui.segmentationSelector.currentNode() is not None
 
 
 def test_a_job_survives_that_another_module_is_opened(
@@ -208,12 +318,17 @@ def test_a_reload_ends_the_old_job_and_the_new_panel_works(
     reloaded.cleanup()
 
 
-def test_quitting_the_application_ends_the_process(shell: Any, panel: Any, study: dict[str, Any], engine: Any) -> None:
-    engine(stage_s=1)
+def test_quitting_the_application_ends_the_process_and_what_it_started(
+    shell: Any, panel: Any, study: dict[str, Any], engine: Any, tmp_path: Path
+) -> None:
+    engine(stage_s=1, helper=str(tmp_path / "helper"))
     begin(shell, panel)
-    pid = panel.logic.session.process.pid
+    shell.processEventsUntil(lambda: (tmp_path / "helper").is_file())
+    pids = (panel.logic.session.process.pid, int((tmp_path / "helper").read_text()))
+    assert all(map(is_alive, pids))
     shell.app.aboutToQuit.emit()
-    shell.processEventsUntil(lambda: not is_alive(pid), 5)
+    shell.processEventsUntil(lambda: not any(map(is_alive, pids)), 5)
+    assert temporary_folders(shell) == []
 
 
 def test_a_non_linear_transform_is_refused_before_the_click(

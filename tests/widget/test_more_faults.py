@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import site
 import sys
 from collections.abc import Callable, Iterator
@@ -141,6 +142,29 @@ def test_without_torch_the_message_says_how_to_install_it_also_offline(
     for path in Path(site.getsitepackages()[0]).glob("torch*"):
         (packages / path.name).symlink_to(path)
     assert "Tumour found" in segment(panel)
+
+
+def test_memory_that_runs_out_is_said_and_the_next_click_takes_a_fresh_process(
+    open_panel: Any, home: Path, segment: Any, study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system itself refuses the real engine memory, by a limit set on its process from outside.
+
+    Where the refusal meets native code that doesn't check, the process dies of it instead of saying so: then the panel
+    must name memory as the likely cause.
+    """
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")  # freed arrays go back to the system, so the limit counts
+    panel = open_panel()
+    assert "Tumour found" in segment(panel)
+    pid = panel.logic.session.process.pid
+    used_bytes = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.prlimit(pid, resource.RLIMIT_AS, (used_bytes, resource.RLIM_INFINITY))
+    said = segment(panel)
+    assert "not enough memory" in said or "The engine's process ended unexpectedly" in said
+    assert "memory" in said
+    assert "close other programs" in said.lower()
+    assert panel.ui.segmentationSelector.currentNode() is not None, "the result before stays"
+    assert "Tumour found" in segment(panel)
+    assert panel.logic.session.process.pid != pid
 
 
 @pytest.fixture

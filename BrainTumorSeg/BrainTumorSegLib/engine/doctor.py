@@ -17,6 +17,7 @@ import psutil
 
 from BrainTumorSegLib.engine.errors import BrainTumorSegError, ModelError, OutputError
 from BrainTumorSegLib.engine.files import check_writable
+from BrainTumorSegLib.engine.foreign_errors import is_out_of_memory
 from BrainTumorSegLib.engine.model_index import ModelEntry
 from BrainTumorSegLib.engine.models import HOME_VARIABLE, ModelState, ModelStore
 
@@ -114,6 +115,9 @@ def import_finding() -> Finding:
     try:
         import torch
     except (ImportError, OSError) as error:
+        if is_out_of_memory(error):
+            message = "There is not enough memory to load torch."
+            return Finding("torch import", Status.PROBLEM, message, "Close other programs.")
         reason = str(error).strip().splitlines()[0]
         remedy = "Install torch again, for this Python and processor: https://pytorch.org/get-started/locally. "
         remedy += _IN_SLICER
@@ -198,7 +202,8 @@ def folder_finding(name: str, folder: Path, needed_bytes: int) -> Finding:
         remedy = f"{error.action} {_home_remedy(name)}".strip()
         return Finding(name, Status.PROBLEM, f"{folder} can't be written to: {error.message}", remedy)
     free = shutil.disk_usage(folder).free
-    message = f"{folder} can be written to and has {free / 1e9:.1f} GB free; {needed_bytes / 1e6:.0f} MB are needed."
+    needed = f"; {needed_bytes / 1e6:.0f} MB are needed" if needed_bytes else ""
+    message = f"{folder} can be written to and has {free / 1e9:.1f} GB free{needed}."
     if free >= needed_bytes:
         return Finding(name, Status.OK, message)
     return Finding(name, Status.PROBLEM, message, f"Free some space there. {_home_remedy(name)}".strip())

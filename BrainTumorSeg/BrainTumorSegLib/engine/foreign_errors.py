@@ -11,12 +11,16 @@ from BrainTumorSegLib.engine.errors import BrainTumorSegError, MemoryExhaustedEr
 PACKAGE_FOLDER = Path(__file__).parents[1]
 
 # PyTorch's and ITK's allocators raise a plain RuntimeError. So does oneDNN, which only names the step that failed; its
-# words for an operation that it does not know go on with " descriptor".
+# words for an operation that it does not know go on with " descriptor". Python can't start a thread without memory for
+# its stack. A library that finds no room is an ImportError or OSError: on Linux "failed to map segment from shared
+# object", on Windows error 1455, about the paging file, or 8.
 _OUT_OF_MEMORY = re.compile(
-    r"not enough memory|out of memory|can't allocate memory|failed to allocate memory|bad_alloc"
-    r"|could not (create|execute) a primitive(?! descriptor)",
+    r"not enough memory|out of memory|(can't|cannot) allocate memory|failed to allocate memory|bad_alloc"
+    r"|could not (create|execute) a primitive(?! descriptor)|can't start new thread"
+    r"|failed to map segment from shared object|WinError (1455|8)\b|paging file is too small",
     re.IGNORECASE,
 )
+_CARRIERS = (RuntimeError, ImportError, OSError)
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -25,9 +29,7 @@ def is_out_of_memory(error: Exception) -> bool:
     >>> is_out_of_memory(RuntimeError("could not create a primitive"))
     True
     """
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and bool(_OUT_OF_MEMORY.search(str(error)))
-    )
+    return isinstance(error, MemoryError) or (isinstance(error, _CARRIERS) and bool(_OUT_OF_MEMORY.search(str(error))))
 
 
 def translate(error: Exception) -> BrainTumorSegError:

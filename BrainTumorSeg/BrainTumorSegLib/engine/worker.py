@@ -91,12 +91,20 @@ class _Server:
             job()
 
     def read(self, requests: BinaryIO) -> None:
-        """Take requests until shutdown or end of input."""
-        going_on = True
-        while going_on and (line := requests.readline()):
-            going_on = self._take(line) if line.strip() else True
-        self.cancel_all()
-        self._jobs.put(None)
+        """Take requests until shutdown or end of input.
+
+        If that fails, as it does where not even a line finds room in memory, the worker ends: better than a worker
+        that hears nothing and never answers.
+        """
+        try:
+            going_on = True
+            while going_on and (line := requests.readline()):
+                going_on = self._take(line) if line.strip() else True
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing more can be asked
+            logger.error("No further request can be read: %s", type(error).__name__)
+        finally:
+            self.cancel_all()
+            self._jobs.put(None)
 
     def cancel_all(self) -> None:
         """Ask every job, running or waiting, to stop."""

@@ -28,8 +28,6 @@ logger = logging.getLogger(__name__)
 
 CANCEL_PATIENCE_S = 3.0
 """How long the engine may take to stop by itself before its process is ended."""
-ENGINE_PATIENCE_S = 300.0
-"""How long the engine may take to say its first word: torch from a slow disk for the first time takes a minute."""
 
 
 @dataclass(frozen=True)
@@ -76,19 +74,14 @@ class SegmentationJob(Activity):
         self._request = ""
         self._cancelledAt_s: float | None = None
         self._hasStarted = False
-        self._askedAt_s = 0.0
 
     def poll(self) -> None:
-        """Begin, at the first call; later end a process that does not answer a cancel, or anything at all."""
+        """Begin, at the first call; later end a process that does not answer a cancel."""
         if not self._hasStarted:
             self._hasStarted = True
             self._do(self._start)
         elif self._cancelledAt_s is not None and time.monotonic() - self._cancelledAt_s > CANCEL_PATIENCE_S:
             self.abandon()
-        elif self.stage == "start" and time.monotonic() - self._askedAt_s > ENGINE_PATIENCE_S:
-            self._session.stop()
-            action = "Click again. If it stays so, see what 'Check this computer' says and report it."
-            self._finish(Failure("silent", f"The engine has not answered for {ENGINE_PATIENCE_S:.0f} s.", action))
 
     def abandon(self) -> None:
         """End at once, together with the engine's process: for a closed scene, a reload and the application's exit."""
@@ -105,7 +98,6 @@ class SegmentationJob(Activity):
             localToWorld(target)  # raises now, not after the work, if the result could not be put there
         self._study = exportStudy(flair, t1, t1c, self._folder)
         self._progress("start", 0.0)
-        self._askedAt_s = time.monotonic()
         if self._session.isChecked:
             self._submit()
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,11 @@ from BrainTumorSegLib.worker import Event, WorkerProcess
 logger = logging.getLogger(__name__)
 
 OnEvent = Callable[[Event], None]
+
+ENGINE_PATIENCE_S = 300.0
+"""How long the engine may say nothing while somebody waits: torch from a slow disk takes a minute the first time."""
+LONGEST_TURN_S = 1.0
+"""What counts at most between two polls: that the computer slept, or Slicer was busy, is not the engine's fault."""
 
 
 class EngineSession:
@@ -26,6 +32,8 @@ class EngineSession:
         self._waiting: dict[str, OnEvent] = {}
         self._isPolling = False
         self._isSpent = False
+        self._silence_s = 0.0
+        self._polledAt_s = 0.0
         self.isChecked = False
 
     @property
@@ -46,6 +54,7 @@ class EngineSession:
             self._process = process
             logger.info("Engine process started")
         identifier = self._process.submit(request)
+        self._silence_s, self._polledAt_s = 0.0, time.monotonic()
         self._waiting[identifier] = onEvent
         return identifier
 
@@ -60,8 +69,12 @@ class EngineSession:
             return
         self._isPolling = True
         try:
-            for event in self._process.poll():
+            events = self._process.poll()
+            self._count(events)
+            for event in events:
                 self._dispatch(event)
+            if self._silence_s > ENGINE_PATIENCE_S:
+                self._giveUp()
         finally:
             self._isPolling = False
         if self._isSpent and not self._waiting:
@@ -71,6 +84,26 @@ class EngineSession:
         """End the engine's process tree now. Nobody who waited is told: whoever stops it knows why."""
         self._waiting.clear()
         self._end()
+
+    def _count(self, events: list[Event]) -> None:
+        """How long somebody has waited without a word."""
+        now_s = time.monotonic()
+        passed_s = min(now_s - self._polledAt_s, LONGEST_TURN_S)
+        self._silence_s = self._silence_s + passed_s if self._waiting and not events else 0.0
+        self._polledAt_s = now_s
+
+    def _giveUp(self) -> None:
+        """End a process that hangs, and tell everybody who waits for it."""
+        logger.warning("The engine was silent for %.0f s and is ended", self._silence_s)
+        waiting, self._waiting = self._waiting, {}
+        self._end()
+        content = {
+            "kind": "silent",
+            "message": f"The engine has not answered for {ENGINE_PATIENCE_S:.0f} s and was ended.",
+            "action": "Click again. If it stays so, see what 'Check this computer' says and report it.",
+        }
+        for identifier, onEvent in waiting.items():
+            onEvent(Event(identifier, "error", content))
 
     def _end(self) -> None:
         process, self._process = self._process, None
