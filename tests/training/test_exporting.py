@@ -79,12 +79,14 @@ def test_a_bundle_shows_its_calibration_and_its_figures(run: Path, data: Path, t
     evaluated = tmp_path / "evaluated"
     arguments = ["--data", data, "--folds", data / "folds.csv", "--fold", 0, "--release", tmp_path / "release"]
     assert main(["evaluate", str(evaluated), *map(str, arguments), "--device", "cpu", "--limit", "1"]) == 0
-    assert main([*export, "--metrics", str(evaluated / "metrics.json")]) == 0
+    told = ["--metrics", str(evaluated / "metrics.json"), "--measured", "Measured by its recipe on other folds"]
+    assert main([*export, *told]) == 0
     with zipfile.ZipFile(path) as archive:
         card = archive.read("tiny/docs/README.md").decode()
         for name in ("calibration", "metrics"):
             assert archive.read(f"tiny/docs/{name}.png").startswith(b"\x89PNG")
             assert f"![{name}]({name}.png)" in card
+        assert "Measured by its recipe on other folds:\n" in card
     load_bundle(path)
 
 

@@ -29,6 +29,9 @@ METADATA_SCHEMA = Path(__file__).parent / "bundle_metadata_schema.json"
 
 _PARTS = "brain_tumor_training.monai_inference"
 
+MEASURED = "Measured on patients that training did not see, with these float16 weights"
+"""How a bundle's metrics came about, where nothing else is said."""
+
 _ZIP_DATE = (2026, 1, 1, 0, 0, 0)
 _DATA_LICENCE = """\
 The weights in this bundle were trained on the LGG MRI segmentation data set (Mateusz Buda, Ashirbani Saha, Maciej A.
@@ -43,7 +46,8 @@ CC BY-NC-SA 4.0: non-commercial use, with attribution, and under the same licenc
 class BundleDescription:
     """What a bundle says about itself.
 
-    metrics: measured on patients it has not seen, by name. size_px: rows and columns of the slices that it takes.
+    metrics: measured on patients it has not seen, by name; measured: how, and with which weights.
+    size_px: rows and columns of the slices that it takes.
     """
 
     name: str
@@ -57,6 +61,7 @@ class BundleDescription:
     patients: int
     recommendation: Recommendation
     metrics: Mapping[str, float] = field(default_factory=dict)
+    measured: str = MEASURED
     classifier: str | None = None
     changelog: Mapping[str, str] = field(default_factory=dict)
     size_px: int = SIZE_PX
@@ -299,7 +304,7 @@ def _model_card(description: BundleDescription) -> str:
 - Trained on {description.patients} patients of the LGG MRI segmentation set (Buda et al. 2019)
 - Licence of the weights: {LICENCE}, see {DATA_LICENCE_FILE}
 
-Measured on patients that training did not see, with these float16 weights:
+{description.measured}:
 
 {metrics}
 {plots}

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from brain_tumor_training.bundles import BundleDescription, export_bundle, update_index
+from brain_tumor_training.bundles import MEASURED, BundleDescription, export_bundle, update_index
 from brain_tumor_training.cache import load_cache
 from brain_tumor_training.calibration import Calibration, calibrate
 from brain_tumor_training.recipe import settings_of_run
@@ -31,7 +31,7 @@ _LEAKY_NOTE = " Trained on random slices: its figures say nothing about new pati
 class ExportRequest:
     """How a run is to be published. recommendation: what replaces calibration's choices. metrics: see metrics_of.
 
-    plots: pictures for the model card, see bundle_plots.
+    measured: how the metrics came about. plots: pictures for the model card, see bundle_plots.
     """
 
     name: str
@@ -41,6 +41,7 @@ class ExportRequest:
     classifier: str | None = None
     recommendation: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    measured: str = MEASURED
     plots: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -62,6 +63,7 @@ def export_run(folder: Path, request: ExportRequest, release: Path) -> Path:
         patients=len({*split.training, *split.validation}),
         recommendation=Recommendation(**{**recommendation_of(folder), **request.recommendation}),
         metrics=request.metrics,
+        measured=request.measured,
         classifier=request.classifier,
         size_px=used_size_px(settings),
         plots=request.plots,

@@ -26,6 +26,11 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--description", help="a sentence or two (default: the title)")
     parser.add_argument("--classifier", metavar="NAME", help="of a segmentation: its slice classifier's name")
     parser.add_argument("--metrics", type=Path, metavar="JSON", help="metrics.json of an evaluation of this model")
+    parser.add_argument(
+        "--measured",
+        metavar="SENTENCE",
+        help="how the metrics came about, where not by these weights on patients they have not seen",
+    )
     for name in RECOMMENDATIONS:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, help="instead of what calibration chose")
     parser.set_defaults(run=_export)
@@ -56,6 +61,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     from brain_tumor_training.bundle_plots import bundle_plots
+    from brain_tumor_training.bundles import MEASURED
     from brain_tumor_training.exporting import ExportRequest, export_run, metrics_of
     from brain_tumor_training.recipe import settings_of_run
     from brain_tumor_training.run_folder import RunFolder
@@ -74,6 +80,7 @@ def _export(arguments: argparse.Namespace) -> int:
         classifier=arguments.classifier,
         recommendation={name: value for name, value in chosen.items() if value is not None},
         metrics=metrics_of(arguments.metrics) if arguments.metrics else {},
+        measured=arguments.measured or MEASURED,
         plots=bundle_plots(arguments.run_folder, arguments.metrics, task),
     )
     print(export_run(arguments.run_folder, request, arguments.release))
