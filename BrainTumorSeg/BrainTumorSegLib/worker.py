@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from BrainTumorSegLib.engine.errors import BrainTumorSegError
+from BrainTumorSegLib.engine.errors import BrainTumorSegError, Remedy
 
 FINAL_EVENTS = frozenset({"done", "error", "pong"})
 LOG_TAIL_LINES = 12
@@ -42,7 +42,7 @@ class Event:
 
     id: the request's, None where it belongs to none. name: progress, done, error or pong (the protocol's ``event``).
     content: the rest, such as ``stage`` and ``fraction``, ``report`` and ``files``, or ``kind``, ``message``,
-    ``action``. The kind "crashed" means that the child died.
+    ``action`` and perhaps ``remedy``. The kind "crashed" means that the child died.
     """
 
     id: str | None
@@ -204,7 +204,8 @@ class WorkerProcess:
         return {
             "kind": "crashed",
             "message": f"The engine's process ended unexpectedly ({_reason(exit_code)}).{said}",
-            "action": "Try again. If it happens again, close other programs to free memory, and run the doctor.",
+            "action": "Try again. If it happens again, close other programs to free memory.",
+            "remedy": Remedy.EXAMINE.value,
         }
 
 

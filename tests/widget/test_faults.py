@@ -41,6 +41,7 @@ def test_a_child_that_dies_becomes_a_message(
     panel.ui.guessButton.click()
     click(panel)
     assert "ended unexpectedly (exit code 9)" in panel.ui.statusLabel.text
+    assert f"'{panel.ui.checkButton.text}' below says" in panel.ui.statusLabel.text
     assert panel.ui.segmentButton.text == "Segment tumour"
     assert panel.ui.segmentationSelector.currentNode() is None
     assert temporary_folders(shell) == []
@@ -103,7 +104,7 @@ def test_an_engine_that_never_answers_is_ended_and_said(
         patch.setattr(module, "engineCommand", lambda *_: DEAF)
         panel.ui.guessButton.click()
         click(panel)
-    assert "The engine has not answered for 1 s and was ended. Click again." in panel.ui.statusLabel.text
+    assert "The engine has not answered for 1 s and was ended. Try again." in panel.ui.statusLabel.text
     assert panel.logic.session.process is None
     patience(USUAL_S)
     click(panel)

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from BrainTumorSegLib.engine.errors import Cancelled, Remedy
 from BrainTumorSegLib.engine.foreign_errors import translate
 
-REMEDIES = {Remedy.REGISTER: "The option --register registers T1 and T1c to FLAIR."}
-"""The options behind the engine's advice."""
+REMEDIES = {
+    Remedy.REGISTER: "The option --register registers T1 and T1c to FLAIR.",
+    Remedy.EXAMINE: "The command `braintumorseg doctor` examines this machine.",
+}
+"""The options and commands behind the engine's advice."""
 
 
 @dataclass

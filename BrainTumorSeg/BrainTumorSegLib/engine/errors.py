@@ -14,6 +14,8 @@ class Remedy(enum.Enum):
 
     REGISTER = "register"
     """Registering T1 and T1 with contrast to FLAIR."""
+    EXAMINE = "examine"
+    """Looking at what this computer can run."""
 
 
 class BrainTumorSegError(Exception):

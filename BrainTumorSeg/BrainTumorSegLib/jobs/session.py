@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from BrainTumorSegLib.engine.errors import Remedy
 from BrainTumorSegLib.worker import Event, WorkerProcess
 
 logger = logging.getLogger(__name__)
@@ -100,7 +101,8 @@ class EngineSession:
         content = {
             "kind": "silent",
             "message": f"The engine has not answered for {ENGINE_PATIENCE_S:.0f} s and was ended.",
-            "action": "Click again. If it stays so, see what 'Check this computer' says and report it.",
+            "action": "Try again. If it stays so, report it.",
+            "remedy": Remedy.EXAMINE.value,
         }
         for identifier, onEvent in waiting.items():
             onEvent(Event(identifier, "error", content))

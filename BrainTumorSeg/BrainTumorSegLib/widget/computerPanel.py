@@ -11,7 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
-from BrainTumorSegLib.jobs.activity import State
+from BrainTumorSegLib.jobs.activity import State, failureOfEvent
 from BrainTumorSegLib.jobs.childWork import ChildWork
 from BrainTumorSegLib.jobs.dependencies import installPackages, missingPackages, offlineArguments
 from BrainTumorSegLib.widget.clicks import connectClicks
@@ -103,7 +103,7 @@ class ComputerPanel:
     def _onExamined(self, event: Event) -> None:
         self._ui.checkButton.enabled = True
         if event.name == "error":
-            self._ui.computerStatusLabel.text = f"{event.content['message']} {event.content['action']}"
+            self._ui.computerStatusLabel.text = str(failureOfEvent(event))
             return
         self.findings = event.content["findings"]
         mostSeriousFirst = sorted(self.findings, key=lambda each: list(_MARKS).index(each["status"]))
