@@ -152,3 +152,18 @@ def test_the_recipe_of_the_release_survives_a_run_folder(tmp_path: Path) -> None
     settings = load_recipe("dai_resunet_plus_plus_adam")
     (tmp_path / "settings.json").write_text(json.dumps(asdict(settings)))
     assert asdict(settings_of_run(RunFolder(tmp_path))) == asdict(settings)
+
+
+@pytest.mark.parametrize(
+    ("init", "named"), [("scratch", False), ("imagenet_lite0", True), ("segmentation", True)], ids=str
+)
+def test_the_data_licence_names_the_imagenet_weights_that_training_started_from(
+    tmp_path: Path, init: str, named: bool
+) -> None:
+    network = build_network("ResUNet", {"input_channels": 3})
+    channels = ("t1", "flair", "t1c")
+    description = BundleDescription(
+        "b", "1.0.0", "B", "B.", "ResUNet", {"input_channels": 3}, channels, init, 2, Recommendation()
+    )
+    with zipfile.ZipFile(export_bundle(description, network.state_dict(), tmp_path)) as archive:
+        assert ("Apache License 2.0" in archive.read("b/docs/data_license.txt").decode()) == named

