@@ -56,6 +56,14 @@ def test_another_recipe_does_not_go_on_in_the_same_folder(
     assert "holds a run with another settings.json" in capsys.readouterr().err
 
 
+def test_a_finished_run_is_not_taken_for_one_with_other_settings(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--cache", data / "cache", "--folds", data / "folds.csv", "--fold", 0, "--run", run, "--device", "cpu"]
+    assert main(["fit", str(write_recipe(tmp_path, seed=5)), *map(str, arguments)]) == 2
+    assert "holds a run with another settings.json" in capsys.readouterr().err
+
+
 def test_calibrated_and_exported_the_run_is_a_model_that_loads(run: Path, data: Path, tmp_path: Path) -> None:
     assert main(["calibrate", str(run), "--cache", str(data / "cache"), "--device", "cpu"]) == 0
     arguments = ["--name", "tiny", "--version", "0.2.0", "--release", str(tmp_path), "--min-volume-ml", "0.25"]

@@ -47,6 +47,7 @@ def fit(
     processes = Processes.of_environment()
     compute = choose(processes.device_name(request.device))
     run = RunFolder(request.run)
+    run.refuse_other(request.settings)
     if run.is_finished:
         return run.weights
     names = training_names(request)

@@ -67,23 +67,18 @@ class Reproduction:
 
     def _leaky(self, on_progress: Progress) -> dict[str, Any]:
         request = replace(self.request, run=self.request.run / "leaky", folds=None, fold=None)
-        self._train(request, on_progress)
+        fit(request, on_progress)
         patients = load_cache(request.cache, cached_names(request.cache), request.settings.phases[-1].size_px)
         return self._measure(request, pool_of(patients, RunFolder(request.run).split().test))
 
     def _honest(self, on_progress: Progress) -> dict[str, Any]:
         settings = replace(self.request.settings, split=SplitSettings())
         request = replace(self.request, settings=settings, run=self.request.run / "honest")
-        self._train(request, on_progress)
+        fit(request, on_progress)
         if request.folds is None or request.fold is None:
             raise InputError("A fold needs a folds file and a number.", "Give both --folds and --fold.")
         names = split(cached_names(request.cache), read_folds(request.folds), request.fold)[1]
         return self._measure(request, SlicePool.of_all(load_cache(request.cache, names, settings.phases[-1].size_px)))
-
-    def _train(self, request: FitRequest, on_progress: Progress) -> None:
-        """A finished run is taken as it is, but not for one of other settings."""
-        RunFolder(request.run).refuse_other(request.settings)
-        fit(request, on_progress)
 
     def _measure(self, request: FitRequest, pool: SlicePool) -> dict[str, Any]:
         compute = choose(request.device)
