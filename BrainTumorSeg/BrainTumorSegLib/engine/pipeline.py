@@ -230,8 +230,8 @@ def _left_out(
     if small <= _MUCH_LEFT_OUT * kept or small < _NOISE_ML:
         return []
     return [
-        f"Pieces smaller than {used.min_volume_ml:g} mL were left out, {small:.1f} mL together; lower the minimum lesion "
-        "volume to see them."
+        f"Pieces smaller than {used.min_volume_ml:g} mL were left out, {small:.1f} mL together; "
+        "lower the minimum lesion volume to see them."
     ]
 
 
