@@ -39,10 +39,6 @@ def test_help_lists_the_commands(tmp_path: Path) -> None:
         (["paint"], "invalid choice: 'paint'"),
         (["segment"], "--flair, --output"),
         (["segment", "--flair"], "expected one argument"),
-        (
-            ["segment", "--flair", "f", "--output", "o.seg.nrrd", "--gate", "half"],
-            "'half' is neither a number nor 'off'",
-        ),
         (["segment", "--flair", "f", "--output", "o.seg.nrrd", "--threshold", "x"], "invalid float value: 'x'"),
         (["models"], "ACTION"),
         (["sample"], "OUT_DIR"),

@@ -55,6 +55,7 @@ def test_gate_off_segments_every_slice() -> None:
     [
         (["--threshold", "1.5"], "The threshold is 1.5"),
         (["--gate", "2"], "The gate is 2.0"),
+        (["--gate", "half"], "The gate is 'half', which is neither a number nor 'off'"),
         (["--min-volume", "-1"], "The minimum lesion volume is -1.0 mL"),
         (["--t1", "no-such-file.nii"], "no-such-file.nii does not exist"),
     ],

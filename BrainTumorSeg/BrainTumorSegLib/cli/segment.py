@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from BrainTumorSegLib.cli.progress import stage_bar
 from BrainTumorSegLib.cli.rendering import REMEDIES
 from BrainTumorSegLib.cli.stopping import stop_requests
+from BrainTumorSegLib.engine.settings import gate_from_text
 
 if TYPE_CHECKING:
     from BrainTumorSegLib.engine.job import SegmentJob
@@ -48,7 +49,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--gate",
-        type=_gate,
+        type=gate_from_text,
         metavar="T|off",
         help="slice probability below which slices are left out, 0-1; off segments every slice (default: the model's)",
     )
@@ -57,15 +58,6 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tta", action="store_true", help="average with the mirrored study: slower, a little better")
     parser.add_argument("--register", action="store_true", help="register T1 and T1c rigidly to FLAIR first")
-
-
-def _gate(text: str) -> float:
-    if text == "off":
-        return 0.0
-    try:
-        return float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'off'") from error
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -50,3 +50,16 @@ class UsedSettings:
     gate: float
     min_volume_ml: float
     tta: bool
+
+
+def gate_from_text(text: str) -> float:
+    """A gate as people write it: a slice probability, or "off". Raises InputError for anything else."""
+    if text == "off":
+        return 0.0
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(
+            f"The gate is {text!r}, which is neither a number nor 'off'.",
+            "Choose a slice probability such as 0.05, or 'off'.",
+        ) from error

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from BrainTumorSegLib.engine.settings import gate_from_text
+
 if TYPE_CHECKING:
     from brain_tumor_training.evaluation_plan import Measurement, Models, Patients
     from brain_tumor_training.segment_options import SegmentOptions
@@ -47,7 +49,7 @@ def add_running_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("passed on to braintumorseg")
     group.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
     group.add_argument("--threshold", type=float, metavar="T")
-    group.add_argument("--gate", type=_gate, metavar="T|off")
+    group.add_argument("--gate", type=gate_from_text, metavar="T|off")
     group.add_argument("--min-volume", type=float, metavar="ML")
     group.add_argument("--tta", action="store_true")
     group.add_argument("--register", action="store_true")
@@ -118,12 +120,3 @@ def patient_bar(total: int) -> Iterator[Callable[[], None]]:
             bar.update()
 
         yield advance
-
-
-def _gate(text: str) -> float:
-    if text == "off":
-        return 0.0
-    try:
-        return float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor 'off'") from error
