@@ -36,6 +36,8 @@ NETWORKS: Mapping[str, NetworkEntry] = MappingProxyType(
         "ResUNetPlusPlus": NetworkEntry("resunet_plus_plus", Task.SEGMENTATION),
         "ResUNetPlusPlusJha": NetworkEntry("resunet_plus_plus_jha", Task.SEGMENTATION),
         "ResUNetPlusPlusLite0": NetworkEntry("resunet_plus_plus_lite0", Task.SEGMENTATION),
+        "ResUNetPlusPlusFineCoarse": NetworkEntry("resunet_plus_plus_fine_coarse", Task.SEGMENTATION),
+        "ResUNetPlusPlusClassifier": NetworkEntry("resunet_plus_plus_classifier", Task.CLASSIFICATION),
         "ResNet50Classifier": NetworkEntry("classifiers", Task.CLASSIFICATION),
         "EfficientNetLite0Classifier": NetworkEntry("classifiers", Task.CLASSIFICATION),
     }
