@@ -1,6 +1,6 @@
 """Time by stage and peak memory of a 36-slice study on two CPU threads, cold and warm, beside each stage's floor.
 
-    make bench        or        python benchmarks/bench.py --repeats 7
+    make bench        or        python benchmarks/bench.py --repeats 7 --release DIR
 
 Cold is the command line from process start to written files. Warm is what the second click costs: everything but
 loading, in one process, median of the repeats. The floor of a network stage is its multiplications over the rate of
@@ -33,8 +33,26 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5, help="warm runs of which the median is taken")
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--release", type=Path, help="folder with the models to measure (default: the installed ones)")
+    arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(THREADS)
+    if arguments.release is None:
+        measure(arguments.repeats)
+    else:
+        sys.exit(run_beside(arguments.release, arguments.repeats))
+
+
+def run_beside(release: Path, repeats: int) -> int:
+    """This program again, with a copy of the engine that finds the models of another release; its exit code."""
+    from brain_tumor_training.staging import staged_checkout
+
+    with staged_checkout(release) as code:
+        environment = os.environ | {"PYTHONPATH": str(code)}
+        return subprocess.run([sys.executable, __file__, "--repeats", str(repeats)], env=environment).returncode
+
+
+def measure(repeats: int) -> None:
+    """Measures the installed models and prints."""
     with tempfile.TemporaryDirectory() as folder:
         paths = _isolated(write_study, Path(folder))
         cold_s, cold_mb = _cold(paths, Path(folder))
@@ -108,13 +126,13 @@ def warm(paths: dict[str, str], folder: Path, precision: str, gate: float | None
 
 
 def _macs(bundle: Any) -> float:
-    """Multiplications of one 256 x 256 slice in convolutions and dense layers, counted while it runs."""
+    """Multiplications of one slice in convolutions and dense layers, counted while it runs."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
-        bundle.network(torch.zeros(1, len(bundle.channels), 256, 256))
+        bundle.network(torch.zeros(1, len(bundle.channels), bundle.size_px, bundle.size_px))
     return counter.get_total_flops() / 2
 
 
