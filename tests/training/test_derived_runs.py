@@ -23,7 +23,6 @@ FINE = {
     "validation": None,
 }
 COARSE = FINE | {
-    "arguments": {"input_channels": 3, "levels": 4},
     "phases": [{"_target_": f"{SETTINGS}Phase", "size_px": 128, "steps": 1}],
 }
 
@@ -58,7 +57,7 @@ def test_joined_runs_are_a_finished_run_of_their_mean(runs: Path, tmp_path: Path
         own = RunFolder(runs / name).finished_weights()
         assert all(torch.equal(own[key], tensor) for key, tensor in network.get_submodule(name).state_dict().items())
     members = json.loads((tmp_path / "joined" / MEMBERS).read_text())
-    assert members["coarse"]["arguments"]["levels"] == 4
+    assert [members[name]["phases"][0]["size_px"] for name in ("fine", "coarse")] == [256, 128]
 
 
 def test_a_coarse_run_is_a_slice_classifier_at_its_own_sampling(runs: Path, tmp_path: Path) -> None:
@@ -81,10 +80,13 @@ def test_runs_of_different_patients_are_not_joined(
     assert not (tmp_path / "joined").exists()
 
 
-def test_a_run_of_another_network_is_no_member(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_at_another_sampling_is_no_member(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["join", str(runs / "coarse"), str(runs / "fine"), "--run", str(tmp_path / "joined")]) == 2
-    assert "that is no fine part. Give a run of release_segmentation as the fine" in capsys.readouterr().err
-    with pytest.raises(InputError, match="that is no outline part"):
+    said = (
+        "is a run of ResUNetPlusPlusLite0 at 128 pixels, not of ResUNetPlusPlusLite0 at 256. Give a run of release_seg"
+    )
+    assert said in capsys.readouterr().err
+    with pytest.raises(InputError, match="at 256 pixels, not of ResUNetPlusPlusLite0 at 128"):
         classifier_run(runs / "fine", tmp_path / "slices")
     assert not list(tmp_path.iterdir())
 

@@ -13,56 +13,59 @@ from brain_tumor_training.settings import TrainingSettings
 from BrainTumorSegLib.engine.device import choose
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.networks.registry import build_network
+from BrainTumorSegLib.engine.networks.resunet_plus_plus_fine_coarse import REDUCTION
+from BrainTumorSegLib.engine.preprocessing import SIZE_PX
 
 MEMBERS = "members.json"
-_JOINED, _CLASSIFIER = "ResUNetPlusPlusFineCoarse", "ResUNetPlusPlusClassifier"
+MEMBER_NETWORK = "ResUNetPlusPlusLite0"
+COARSE_PX = SIZE_PX // REDUCTION
 
 
 def join_runs(fine: Path, coarse: Path, run: Path) -> Path:
     """Writes ``run``, a finished run of ResUNetPlusPlusFineCoarse, and returns the path of its weights.
 
     Its settings are the fine run's with the other network; members.json keeps those of both. Raises InputError for
-    runs that don't fit: unfinished, of other networks or channels, or not trained on the very same slices.
+    runs that don't fit: unfinished, of another network, sampling or channels, or not trained on the very same slices.
     """
     members = {"fine": RunFolder(fine), "coarse": RunFolder(coarse)}
+    settings = _member_settings(members["fine"], SIZE_PX)
+    if list(settings.channels) != list(_member_settings(members["coarse"], COARSE_PX).channels):
+        raise InputError(f"{fine} and {coarse} take different channels.", "Train both on the same channels.")
     if members["fine"].split() != members["coarse"].split():
         raise InputError(
             f"{fine} and {coarse} were not trained on the same slices.", "Give two runs of one fold and one protocol."
         )
-    settings = settings_of_run(members["fine"])
-    if list(settings.channels) != list(settings_of_run(members["coarse"]).channels):
-        raise InputError(f"{fine} and {coarse} take different channels.", "Train both on the same channels.")
-    return _derive(members, replace(settings, network=_JOINED, arguments=_arguments(settings)), run)
+    return _derive(members, replace(settings, network="ResUNetPlusPlusFineCoarse"), run)
 
 
 def classifier_run(coarse: Path, run: Path) -> Path:
     """Writes ``run``, a coarse run as a finished run of ResUNetPlusPlusClassifier; returns the path of its weights.
 
-    Raises InputError for a run that is unfinished or of another network.
+    Raises InputError for a run that is unfinished, or of another network or sampling.
     """
     source = RunFolder(coarse)
-    settings = settings_of_run(source)
-    settings = replace(settings, task="classification", network=_CLASSIFIER, arguments=_arguments(settings))
-    return _derive({"outline": source}, settings, run)
+    settings = _member_settings(source, COARSE_PX)
+    return _derive(
+        {"outline": source}, replace(settings, task="classification", network="ResUNetPlusPlusClassifier"), run
+    )
 
 
-def _arguments(settings: TrainingSettings) -> dict[str, int]:
-    return {"input_channels": len(settings.channels)}
+def _member_settings(run: RunFolder, size_px: int) -> TrainingSettings:
+    settings = settings_of_run(run)
+    last = settings.phases[-1].size_px
+    if settings.network != MEMBER_NETWORK or last != size_px:
+        raise InputError(
+            f"{run.path} is a run of {settings.network} at {last} pixels, not of {MEMBER_NETWORK} at {size_px}.",
+            "Give a run of release_segmentation as the fine and of release_segmentation_coarse as the coarse one.",
+        )
+    return settings
 
 
 def _derive(members: Mapping[str, RunFolder], settings: TrainingSettings, run: Path) -> Path:
     """members: finished runs by the name of the part of the network that they are."""
-    weights = {name: folder.finished_weights() for name, folder in members.items()}
     network = build_network(settings.network, settings.arguments)
-    for name, state in weights.items():
-        try:
-            network.get_submodule(name).load_state_dict(state)
-        except RuntimeError as error:
-            used = members[name].settings()
-            raise InputError(
-                f"{members[name].path} is a run of {used['network']} {used['arguments']}: that is no {name} part.",
-                "Give a run of release_segmentation as the fine and of release_segmentation_coarse as the coarse one.",
-            ) from error
+    for name, member in members.items():
+        network.get_submodule(name).load_state_dict(member.finished_weights())
     target = RunFolder(run)
     target.begin(settings, next(iter(members.values())).split(), choose("cpu"))
     (run / MEMBERS).write_text(json.dumps({name: one.settings() for name, one in members.items()}, indent=1) + "\n")

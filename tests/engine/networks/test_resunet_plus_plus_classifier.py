@@ -27,4 +27,4 @@ def test_the_score_is_the_mean_of_the_highest_logits_wherever_they_are():
 
 
 def test_it_is_the_coarse_member_and_nothing_more():
-    assert trainable(build_on_meta("ResUNetPlusPlusClassifier")) == 901_109
+    assert trainable(build_on_meta("ResUNetPlusPlusClassifier")) == 3_569_440

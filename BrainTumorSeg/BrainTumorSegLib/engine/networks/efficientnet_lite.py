@@ -36,7 +36,7 @@ FEATURE_BLOCKS = (0, 2, 4, 10, 15)
 """The last block at each stride 2, 4, 8, 16, 32."""
 
 FEATURE_CHANNELS = (16, 24, 40, 112, 320)
-LEVELS = len(FEATURE_CHANNELS)
+STRIDE = 32
 
 
 class HalvingConv2d(nn.Conv2d):
@@ -93,40 +93,38 @@ class InvertedResidual(nn.Module):
         return narrow + x if self.adds_input else narrow
 
 
-def build_blocks(count: int) -> nn.ModuleList:
-    """The first blocks of the sixteen, in order; a stage's stride belongs to its first block."""
+def build_blocks() -> nn.ModuleList:
+    """The sixteen blocks in order; a stage's stride belongs to its first block."""
     blocks = nn.ModuleList()
     channels = STEM_CHANNELS
     for stage in STAGES:
         for repeat in range(stage.repeats):
             blocks.append(InvertedResidual(channels, stage, stage.stride if repeat == 0 else 1))
             channels = stage.channels
-    return blocks[:count]
+    return blocks
 
 
 class EfficientNetLite0Encoder(nn.Module):
-    """Stem and inverted residual blocks down to stride 2^levels: 2,958,848 trainable parameters at three channels and
-    all five levels (sixteen blocks), 711,984 at four (eleven).
+    """Stem and sixteen inverted residual blocks: 2,958,848 trainable parameters at three channels.
 
     ``features`` gives the maps that a decoder builds on; attribute names are those of the published weights' keys.
     """
 
     conv_norm_pairs: tuple[tuple[str, str], ...] = (("_conv_stem", "_bn0"),)
 
-    def __init__(self, input_channels: int = 3, levels: int = LEVELS) -> None:
+    def __init__(self, input_channels: int = 3) -> None:
         super().__init__()
         self.input_channels = input_channels
-        self.stride = 2**levels
         self._conv_stem = spatial_conv(input_channels, STEM_CHANNELS, kernel=3, stride=2)
         self._bn0 = batch_norm(STEM_CHANNELS)
-        self._blocks = build_blocks(FEATURE_BLOCKS[levels - 1] + 1)
+        self._blocks = build_blocks()
 
     def features(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Maps float [B, C, H, W] to a map at each stride 2, 4, 8, ... with ``FEATURE_CHANNELS`` channels.
+        """Maps float [B, C, H, W] to five maps at strides 2, 4, 8, 16, 32 with ``FEATURE_CHANNELS`` channels.
 
         Raises InputError for another shape.
         """
-        check_input(x, self.input_channels, self.stride)
+        check_input(x, self.input_channels, STRIDE)
         x = functional.relu6(self._bn0(self._conv_stem(x)), inplace=True)
         maps = []
         for index, block in enumerate(self._blocks):

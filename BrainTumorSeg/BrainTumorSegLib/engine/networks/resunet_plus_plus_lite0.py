@@ -8,7 +8,7 @@ from monai.networks.nets.attentionunet import AttentionBlock
 from torch import nn
 from torch.nn import functional
 
-from BrainTumorSegLib.engine.networks.efficientnet_lite import FEATURE_CHANNELS, LEVELS, EfficientNetLite0Encoder
+from BrainTumorSegLib.engine.networks.efficientnet_lite import FEATURE_CHANNELS, EfficientNetLite0Encoder
 from BrainTumorSegLib.engine.networks.resunet import ResidualBlock, initialise_he_normal
 
 WIDTHS = (16, 32, 64, 128)
@@ -16,31 +16,27 @@ WIDTHS = (16, 32, 64, 128)
 BRIDGE_CHANNELS = 128
 ASPP_DILATIONS = (1, 1, 2, 3)
 """Of the 1 x 1 and the three 3 x 3 branches. The bridge is 8 x 8: wider ones would mostly see padding."""
-COARSE_LEVELS = LEVELS - 1
-"""For slices at half the sampling: one level less, so that the bridge has the same positions of the head."""
 _OUTPUT_STRIDE = 2
 
 
 class ResUNetPlusPlusLite0(nn.Module):
     """Dai's ResUNet++ (ASPP bridge, attention gates, residual decoder) with EfficientNet-lite0 as its encoder.
 
-    forward: float [B, input_channels, H, W], H and W multiples of 2^levels -> logits [B, 1, H, W]. The decoder
-    ends at half the sampling, where each position gives the four logits of its 2 x 2 pixels (Shi et al., "Real-Time
-    Single Image and Video Super-Resolution Using an Efficient Sub-Pixel CNN", CVPR 2016): layers at full sampling
-    would cost more than all others together. 3,610,984 parameters at three channels counting BN statistics as Keras
-    does (3,569,440 of them trainable); 0.75 GMAC a slice at 256 x 256. With COARSE_LEVELS 901,109 trainable parameters
-    and 0.14 GMAC at 128 x 128.
+    forward: float [B, input_channels, H, W], H and W multiples of 32 -> logits [B, 1, H, W]. The decoder ends at half
+    the sampling, where each position gives the four logits of its 2 x 2 pixels (Shi et al., "Real-Time Single Image
+    and Video Super-Resolution Using an Efficient Sub-Pixel CNN", CVPR 2016): layers at full sampling would cost more
+    than all others together. 3,610,984 parameters at three channels counting BN statistics as Keras does (3,569,440
+    of them trainable); 0.75 GMAC a slice at 256 x 256.
 
     Source: ``resunet_plus_plus.py`` for bridge, gates and decoder; ``efficientnet_lite.py`` for the encoder.
     """
 
-    def __init__(self, input_channels: int = 3, levels: int = LEVELS) -> None:
+    def __init__(self, input_channels: int = 3) -> None:
         super().__init__()
         self.input_channels = input_channels
-        skips, widths = FEATURE_CHANNELS[: levels - 1], WIDTHS[: levels - 1]
         self.bridge = SimpleASPP(
             spatial_dims=2,
-            in_channels=FEATURE_CHANNELS[levels - 1],
+            in_channels=FEATURE_CHANNELS[-1],
             conv_out_channels=BRIDGE_CHANNELS // 4,
             kernel_sizes=(1, 3, 3, 3),
             dilations=ASPP_DILATIONS,
@@ -48,14 +44,14 @@ class ResUNetPlusPlusLite0(nn.Module):
             acti_type="RELU",
             bias=False,
         )
-        below = (BRIDGE_CHANNELS, *widths[:0:-1])
-        steps = list(zip(below, skips[::-1], widths[::-1], strict=True))
+        below = (BRIDGE_CHANNELS, *WIDTHS[:0:-1])
+        steps = list(zip(below, FEATURE_CHANNELS[-2::-1], WIDTHS[::-1], strict=True))
         self.gates = nn.ModuleList(AttentionBlock(2, f_int=max(8, s // 2), f_g=b, f_l=s) for b, s, _ in steps)
         self.decoder = nn.ModuleList(ResidualBlock(b + s, width) for b, s, width in steps)
         self.output = nn.Conv2d(WIDTHS[0], _OUTPUT_STRIDE**2, 1)
         initialise_he_normal(self)
         # Last, for the encoder to keep PyTorch's own initialisation.
-        self.encoder = EfficientNetLite0Encoder(input_channels, levels)
+        self.encoder = EfficientNetLite0Encoder(input_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps float [B, C, H, W] to tumour logits [B, 1, H, W]. Raises InputError for another shape."""
