@@ -115,7 +115,7 @@ def test_a_file_that_is_no_resnet50_is_refused(tmp_path: Path) -> None:
 
 def test_lite0_starts_from_imagenet_and_scratch_does_not() -> None:
     trained, scratch = (
-        initialised_network(load_recipe("classifier_lite0", {"init": init})).state_dict()
+        initialised_network(load_recipe("release_classifier", {"init": init})).state_dict()
         for init in ("imagenet_lite0", "scratch")
     )
     assert not torch.equal(trained["_blocks.3._depthwise_conv.weight"], scratch["_blocks.3._depthwise_conv.weight"])
@@ -132,7 +132,7 @@ def test_a_classifier_takes_over_the_encoder_of_a_segmentation(tmp_path: Path) -
     torch.manual_seed(1)
     source = build_network("ResUNetPlusPlusLite0", {"input_channels": 3})
     torch.save(source.state_dict(), tmp_path / "weights.pt")
-    settings = load_recipe("classifier_lite0", {"arguments": {"input_channels": 3}})
+    settings = load_recipe("release_classifier", {"arguments": {"input_channels": 3}})
     state = initialised_network(settings, tmp_path / "weights.pt").state_dict()
     encoder = source.state_dict()
     taken = [name for name in state if f"encoder.{name}" in encoder]
@@ -146,7 +146,7 @@ def test_a_classifier_without_its_encoder_is_refused(tmp_path: Path, content: di
     if path is not None:
         torch.save(content, path)
     with pytest.raises(ModelError, match=r"weights.pt of a run"):
-        initialised_network(load_recipe("classifier_lite0"), path)
+        initialised_network(load_recipe("release_classifier"), path)
 
 
 def test_a_change_that_is_no_change_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

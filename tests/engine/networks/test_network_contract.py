@@ -22,7 +22,6 @@ CHOICES: dict[str, tuple[str, dict[str, Any]]] = {
     "ResUNetPlusPlusJha": ("ResUNetPlusPlusJha", {}),
     "ResUNetPlusPlusLite0": ("ResUNetPlusPlusLite0", {}),
     "ResUNetPlusPlusFineCoarse": ("ResUNetPlusPlusFineCoarse", {}),
-    "ResUNetPlusPlusClassifier": ("ResUNetPlusPlusClassifier", {}),
     "ResNet50-flatten": ("ResNet50Classifier", {"head": "flatten", "image_size": 128}),
     "ResNet50-global": ("ResNet50Classifier", {"head": "global_average"}),
     "EfficientNetLite0": ("EfficientNetLite0Classifier", {}),

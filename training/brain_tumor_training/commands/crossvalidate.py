@@ -29,9 +29,6 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     add_data_options(parser)
     add_run_options(parser, "folder for all runs and results")
     parser.add_argument("--classifier", metavar="RECIPE", help="recipe of the slice classifier (default: no gate)")
-    parser.add_argument(
-        "--coarse", metavar="RECIPE", help="recipe of a coarse member to join, which is the slice classifier too"
-    )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     add_running_options(parser)
     parser.set_defaults(run=_run)
@@ -46,12 +43,11 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.folds is None or arguments.data is None:
         raise InputError("Cross-validation needs the data as studies, and folds.", "Give --data and --folds.")
     base = fit_request(arguments)
-    classifier, coarse = (load_recipe(one) if one else None for one in (arguments.classifier, arguments.coarse))
-    training = FoldTraining(base, arguments.folds, classifier, coarse)
+    classifier = load_recipe(arguments.classifier) if arguments.classifier else None
     prepare_cache(arguments)
     with step_bar() as on_progress:
-        runs = training.run(on_progress)
-    arguments.gate_cost = runs.classifier is not None
-    about = {name: getattr(arguments, name) for name in ("recipe", "classifier", "coarse")} | {"protocol": "patients"}
+        runs = FoldTraining(base, arguments.folds, classifier).run(on_progress)
+    arguments.gate_cost = classifier is not None
+    about = {"recipe": arguments.recipe, "classifier": arguments.classifier, "protocol": "patients"}
     print(measure(arguments, base.run / "evaluation", patients_of(arguments), Models(runs=runs), about))
     return 0

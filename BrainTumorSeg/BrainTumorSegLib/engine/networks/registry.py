@@ -37,7 +37,6 @@ NETWORKS: Mapping[str, NetworkEntry] = MappingProxyType(
         "ResUNetPlusPlusJha": NetworkEntry("resunet_plus_plus_jha", Task.SEGMENTATION),
         "ResUNetPlusPlusLite0": NetworkEntry("resunet_plus_plus_lite0", Task.SEGMENTATION),
         "ResUNetPlusPlusFineCoarse": NetworkEntry("resunet_plus_plus_fine_coarse", Task.SEGMENTATION),
-        "ResUNetPlusPlusClassifier": NetworkEntry("resunet_plus_plus_classifier", Task.CLASSIFICATION),
         "ResNet50Classifier": NetworkEntry("classifiers", Task.CLASSIFICATION),
         "EfficientNetLite0Classifier": NetworkEntry("classifiers", Task.CLASSIFICATION),
     }

@@ -6,13 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from brain_tumor_training.cache import cached_names
-from brain_tumor_training.derived_runs import MEMBERS, classifier_run
-from brain_tumor_training.exporting import used_size_px
+from brain_tumor_training.joining import MEMBERS
 from brain_tumor_training.main import main
 from brain_tumor_training.recipe import settings_of_run
 from brain_tumor_training.run_folder import RunFolder
-from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.networks.registry import build_network
 from tiny_runs import SETTINGS, write_folded_data, write_recipe
 
@@ -60,18 +57,6 @@ def test_joined_runs_are_a_finished_run_of_their_mean(runs: Path, tmp_path: Path
     assert [members[name]["phases"][0]["size_px"] for name in ("fine", "coarse")] == [256, 128]
 
 
-def test_a_coarse_run_is_a_slice_classifier_at_its_own_sampling(runs: Path, tmp_path: Path) -> None:
-    assert main(["classifier", str(runs / "coarse"), "--run", str(tmp_path / "slices")]) == 0
-    settings = settings_of_run(RunFolder(tmp_path / "slices"))
-    assert (settings.task, settings.network, used_size_px(settings)) == (
-        "classification",
-        "ResUNetPlusPlusClassifier",
-        128,
-    )
-    network = build_network(settings.network, settings.arguments)
-    network.load_state_dict(RunFolder(tmp_path / "slices").finished_weights())
-
-
 def test_runs_of_different_patients_are_not_joined(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,21 +71,4 @@ def test_a_run_at_another_sampling_is_no_member(runs: Path, tmp_path: Path, caps
         "is a run of ResUNetPlusPlusLite0 at 128 pixels, not of ResUNetPlusPlusLite0 at 256. Give a run of release_seg"
     )
     assert said in capsys.readouterr().err
-    with pytest.raises(InputError, match="at 256 pixels, not of ResUNetPlusPlusLite0 at 128"):
-        classifier_run(runs / "fine", tmp_path / "slices")
     assert not list(tmp_path.iterdir())
-
-
-def test_folds_are_trained_joined_and_measured_by_one_command(data: Path, tmp_path: Path) -> None:
-    for name, recipe in (("fine", FINE), ("coarse", COARSE)):
-        (tmp_path / name).mkdir()
-        write_recipe(tmp_path / name, **recipe)
-    recipes = [tmp_path / name / "ResUNetPlusPlusLite0.yaml" for name in ("fine", "coarse")]
-    arguments = ["--data", data, "--cache", data / "cache", "--folds", data / "folds.csv", "--run", tmp_path / "cv"]
-    options = ["--coarse", recipes[1], "--device", "cpu", "--workers", 0]
-    assert main(["crossvalidate", str(recipes[0]), *map(str, [*arguments, *options])]) == 0
-    content = json.loads((tmp_path / "cv" / "evaluation" / "metrics.json").read_text())
-    assert content["metrics"]["patients"] == len(cached_names(data / "cache")) == 2
-    assert content["metrics"]["slice_classifier"]["roc_auc"]["value"] is not None
-    for kind, network in (("segmentation", "ResUNetPlusPlusFineCoarse"), ("classifier", "ResUNetPlusPlusClassifier")):
-        assert settings_of_run(RunFolder(tmp_path / "cv" / "fold-1" / kind)).network == network

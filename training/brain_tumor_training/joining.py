@@ -1,4 +1,4 @@
-"""Finished runs made of other finished runs: a fine and a coarse one averaged, and a coarse one as slice classifier."""
+"""Two finished runs of the same patients, at full and at half sampling, joined to one that averages them."""
 
 from __future__ import annotations
 
@@ -35,19 +35,7 @@ def join_runs(fine: Path, coarse: Path, run: Path) -> Path:
         raise InputError(
             f"{fine} and {coarse} were not trained on the same slices.", "Give two runs of one fold and one protocol."
         )
-    return _derive(members, replace(settings, network="ResUNetPlusPlusFineCoarse"), run)
-
-
-def classifier_run(coarse: Path, run: Path) -> Path:
-    """Writes ``run``, a coarse run as a finished run of ResUNetPlusPlusClassifier; returns the path of its weights.
-
-    Raises InputError for a run that is unfinished, or of another network or sampling.
-    """
-    source = RunFolder(coarse)
-    settings = _member_settings(source, COARSE_PX)
-    return _derive(
-        {"outline": source}, replace(settings, task="classification", network="ResUNetPlusPlusClassifier"), run
-    )
+    return _write(members, replace(settings, network="ResUNetPlusPlusFineCoarse"), run)
 
 
 def _member_settings(run: RunFolder, size_px: int) -> TrainingSettings:
@@ -56,18 +44,18 @@ def _member_settings(run: RunFolder, size_px: int) -> TrainingSettings:
     if settings.network != MEMBER_NETWORK or last != size_px:
         raise InputError(
             f"{run.path} is a run of {settings.network} at {last} pixels, not of {MEMBER_NETWORK} at {size_px}.",
-            "Give a run of release_segmentation as the fine and of release_segmentation_coarse as the coarse one.",
+            "Give a run of release_segmentation as the fine and of ablation_coarse as the coarse one.",
         )
     return settings
 
 
-def _derive(members: Mapping[str, RunFolder], settings: TrainingSettings, run: Path) -> Path:
+def _write(members: Mapping[str, RunFolder], settings: TrainingSettings, run: Path) -> Path:
     """members: finished runs by the name of the part of the network that they are."""
     network = build_network(settings.network, settings.arguments)
     for name, member in members.items():
         network.get_submodule(name).load_state_dict(member.finished_weights())
     target = RunFolder(run)
-    target.begin(settings, next(iter(members.values())).split(), choose("cpu"))
+    target.begin(settings, members["fine"].split(), choose("cpu"))
     (run / MEMBERS).write_text(json.dumps({name: one.settings() for name, one in members.items()}, indent=1) + "\n")
     target.finish(network.state_dict())
     return target.weights
