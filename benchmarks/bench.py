@@ -1,6 +1,6 @@
 """Time by stage and peak memory of a 36-slice study on two CPU threads, cold and warm, beside each stage's floor.
 
-    make bench        or        python benchmarks/bench.py --repeats 7 --release DIR
+    make bench        or        python benchmarks/bench.py --repeats 7 --release DIR --tta
 
 Cold is the command line from process start to written files. Warm is what the second click costs: everything but
 loading, in one process, median of the repeats. The floor of a network stage is its multiplications over the rate of
@@ -34,24 +34,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5, help="warm runs of which the median is taken")
     parser.add_argument("--release", type=Path, help="folder with the models to measure (default: the installed ones)")
+    parser.add_argument("--tta", action="store_true", help="warm runs average with the mirrored view")
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(THREADS)
     if arguments.release is None:
-        measure(arguments.repeats)
+        measure(arguments.repeats, arguments.tta)
     else:
-        sys.exit(run_beside(arguments.release, arguments.repeats))
+        options = ["--repeats", str(arguments.repeats), *(["--tta"] if arguments.tta else [])]
+        sys.exit(run_beside(arguments.release, options))
 
 
-def run_beside(release: Path, repeats: int) -> int:
+def run_beside(release: Path, options: list[str]) -> int:
     """This program again, with a copy of the engine that finds the models of another release; its exit code."""
     from brain_tumor_training.staging import staged_checkout
 
     with staged_checkout(release) as code:
         environment = os.environ | {"PYTHONPATH": str(code)}
-        return subprocess.run([sys.executable, __file__, "--repeats", str(repeats)], env=environment).returncode
+        return subprocess.run([sys.executable, __file__, *options], env=environment).returncode
 
 
-def measure(repeats: int) -> None:
+def measure(repeats: int, tta: bool) -> None:
     """Measures the installed models and prints."""
     with tempfile.TemporaryDirectory() as folder:
         paths = _isolated(write_study, Path(folder))
@@ -60,7 +62,7 @@ def measure(repeats: int) -> None:
         print(f"\ncold, command line: {cold_s:.1f} s, peak {cold_mb:.0f} MB")
         for precision in _isolated(available_precisions):
             for gate in (None, 0.0):
-                _report(_isolated(warm, paths, Path(folder), precision, gate, repeats), precision, gate)
+                _report(_isolated(warm, paths, Path(folder), precision, gate, tta, repeats), precision, gate)
 
 
 def write_study(folder: Path) -> dict[str, str]:
@@ -87,7 +89,9 @@ def available_precisions() -> list[str]:
     return ["float32", "bfloat16"] if cpu_has_bfloat16() else ["float32"]
 
 
-def warm(paths: dict[str, str], folder: Path, precision: str, gate: float | None, repeats: int) -> dict[str, Any]:
+def warm(
+    paths: dict[str, str], folder: Path, precision: str, gate: float | None, tta: bool, repeats: int
+) -> dict[str, Any]:
     """Seconds by stage (medians), their floors, slices segmented, and the process' peak memory in MB."""
     import torch
 
@@ -109,7 +113,7 @@ def warm(paths: dict[str, str], folder: Path, precision: str, gate: float | None
         started = time.perf_counter()
         study = read_study(study_paths)
         read = time.perf_counter()
-        result = segmenter.segment(study, SegmentSettings(gate=gate))
+        result = segmenter.segment(study, SegmentSettings(gate=gate, tta=tta))
         segmented = time.perf_counter()
         write_result(result, outputs)
         end = time.perf_counter()
