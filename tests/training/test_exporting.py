@@ -72,9 +72,19 @@ def test_calibrated_and_exported_the_run_is_a_model_that_loads(run: Path, data: 
     bundle = load_bundle(tmp_path / "tiny-0.2.0.zip")
     assert bundle.recommendation == Recommendation(**chosen | {"min_volume_ml": 0.25})
     assert bundle.channels == ("t1", "flair", "t1c")
-    weights = RunFolder(run).finished_weights()["output.weight"]
-    torch.testing.assert_close(bundle.network.output.weight.detach(), weights, rtol=1e-3, atol=1e-6)
+    weights = RunFolder(run).finished_weights()
+    torch.testing.assert_close(bundle.network.output.weight.detach(), weights["output.weight"], rtol=2**-8, atol=1e-6)
+    torch.testing.assert_close(bundle.network.output.bias.detach(), weights["output.bias"], rtol=2**-11, atol=1e-6)
     assert read_index(tmp_path / "index.json").entry().name == "tiny"
+
+
+def test_weights_are_shortened_to_what_compresses(run: Path, tmp_path: Path) -> None:
+    assert main(["export", str(run), "--name", "tiny", "--version", "0.2.0", "--release", str(tmp_path)]) == 0
+    weights = load_bundle(tmp_path / "tiny-0.2.0.zip").network.state_dict()
+    filters = [tensor for tensor in weights.values() if tensor.ndim > 1]
+    assert all(torch.equal(tensor, tensor.bfloat16().float()) for tensor in filters)
+    raw = 2 * sum(tensor.numel() for tensor in weights.values())
+    assert (tmp_path / "tiny-0.2.0.zip").stat().st_size < 0.9 * raw
 
 
 def test_a_bundle_shows_its_calibration_and_its_figures(run: Path, data: Path, tmp_path: Path) -> None:
