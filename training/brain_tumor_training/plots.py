@@ -38,8 +38,9 @@ def bars(groups: Sequence[str], series: Mapping[str, Sequence[float | None]], ti
         axis.bar_label(drawn, fmt="%.2f", fontsize=7, padding=1)
     axis.set_xticks(range(len(groups)), groups, fontsize=8)
     axis.set_ylim(0, top * 1.1)
-    _finish(axis, title, "", "")
-    axis.legend(fontsize=8, loc="lower right")
+    _finish(axis, "", "", "")
+    axis.set_title(title, loc="right", fontsize=10)
+    axis.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(series), frameon=False)
     return _png(figure)
 
 

@@ -120,7 +120,7 @@ def _overview(names: Sequence[str], found: Mapping[str, Reproduced]) -> Iterator
 def _missing(name: str) -> Iterator[str]:
     known = publication(name)
     yield f"## {name}\n"
-    yield f"{load_recipe(name).source}. Printed by the authors: {_printed(known.reported)}.\n"
+    yield f"{load_recipe(name).source.removesuffix('.')}. Printed by the authors: {_printed(known.reported)}.\n"
     yield "**Missing: this system was not trained here**, so nothing is reproduced. To run it:\n"
     yield "```sh"
     yield f"braintumorseg-train reproduce {name} --data DIR --cache CACHE --folds folds.csv --fold 0 --run RUNS/{name}"
@@ -131,10 +131,10 @@ def _missing(name: str) -> Iterator[str]:
 def _about(reproduced: Reproduced) -> Iterator[str]:
     result = reproduced.result
     yield f"## {reproduced.recipe}\n"
-    yield f"{result['source']}. Printed by the authors: {_printed(result['reported'])}."
+    yield f"{result['source'].removesuffix('.')}. Printed by the authors: {_printed(result['reported'])}."
     yield (
         f"First weights: {result['init']}. Held-out fold {result['fold']}, seed of the bootstrap "
-        f"{result['seeds']['bootstrap']}, revision {str(result['git_revision'])[:12]}.\n"
+        f"{result['seeds']['bootstrap']}, revision {str(result['git_revision'] or 'unknown')[:12]}.\n"
     )
     for title, history in reproduced.histories.items():
         yield f"- {title} run: {history.in_words if history is not None else 'its folder is not there'}."
