@@ -33,7 +33,10 @@ def test_every_recipe_names_parts_that_exist_and_fit(name: str) -> None:
         assert changed.isfinite().all()
 
 
-@pytest.mark.parametrize("name", [name for name in recipe_names() if not name.startswith("release")])
+OWN = ("release", "ablation")
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if not name.startswith(OWN)])
 def test_published_systems_split_slices_and_are_named_leaky(name: str) -> None:
     settings = load_recipe(name)
     assert settings.split.protocol == "random_slices_leaky"
@@ -41,8 +44,8 @@ def test_published_systems_split_slices_and_are_named_leaky(name: str) -> None:
     assert settings.source != "this project"
 
 
-@pytest.mark.parametrize("name", [name for name in recipe_names() if name.startswith("release")])
-def test_release_recipes_never_split_a_patient(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name.startswith(OWN)])
+def test_own_recipes_never_split_a_patient(name: str) -> None:
     assert load_recipe(name).split.protocol == "patients"
 
 

@@ -113,12 +113,17 @@ def accuracy_against_cost(rows: Sequence[Mapping[str, Any]], accuracy: str, cost
         if row.get("low") is not None and row.get("high") is not None:
             interval = [[row["accuracy"] - row["low"]], [row["high"] - row["accuracy"]]]
         axis.errorbar([row["cost"]], [row["accuracy"]], yerr=interval, fmt="o", color=colour, capsize=3)
+        top = row["accuracy"] if interval is None else row["high"]
         axis.annotate(
-            row["name"], (row["cost"], row["accuracy"]), xytext=(6, 4), textcoords="offset points", fontsize=8
+            row["name"], (row["cost"], top), xytext=(2, 4), textcoords="offset points", fontsize=8, rotation=35
         )
     for number, group in enumerate(groups):
         axis.plot([], [], "o", color=_COLOURS[number % len(_COLOURS)], label=group or "all")
     axis.set_xscale("log")
+    # Times within one power of ten would have no readable tick otherwise.
+    for formatted in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+        formatted("{x:g}")
+    axis.margins(x=0.3, y=0.35)
     _finish(axis, "", cost, accuracy)
     if len(groups) > 1:
         axis.legend(fontsize=8, loc="lower right")
