@@ -52,11 +52,36 @@ class HalvingConv2d(nn.Conv2d):
         return super().forward(functional.pad(x, (before, after, before, after)))
 
 
+class DepthwiseConv2d(nn.Module):
+    """Mixin of a convolution that filters each channel alone: trains in float32 on a processor, under autocast too.
+
+    oneDNN has no fast bfloat16 gradient for it: without this, these few layers take half of a training step with
+    AVX-512 BF16 (``benchmarks/training_step.py``). Results come back in the type that went in.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """As the convolution it is mixed into."""
+        if not torch.is_grad_enabled() or x.device.type != "cpu":
+            return super().forward(x)  # type: ignore[no-any-return,misc]
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float()).to(x.dtype)  # type: ignore[no-any-return,misc]
+
+
+class DepthwiseKeepingConv2d(DepthwiseConv2d, nn.Conv2d):
+    """Depthwise convolution that keeps the size."""
+
+
+class DepthwiseHalvingConv2d(DepthwiseConv2d, HalvingConv2d):
+    """Depthwise convolution that halves the size."""
+
+
 def spatial_conv(input_channels: int, output_channels: int, kernel: int, stride: int, groups: int = 1) -> nn.Conv2d:
     """A k x k convolution without bias that keeps the size (stride 1) or halves it (stride 2)."""
     if stride == 2:
-        return HalvingConv2d(input_channels, output_channels, kernel, stride, groups=groups, bias=False)
-    return nn.Conv2d(input_channels, output_channels, kernel, padding=kernel // 2, groups=groups, bias=False)
+        halving = HalvingConv2d if groups == 1 else DepthwiseHalvingConv2d
+        return halving(input_channels, output_channels, kernel, stride, groups=groups, bias=False)
+    keeping = nn.Conv2d if groups == 1 else DepthwiseKeepingConv2d
+    return keeping(input_channels, output_channels, kernel, padding=kernel // 2, groups=groups, bias=False)
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
