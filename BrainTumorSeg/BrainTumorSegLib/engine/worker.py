@@ -103,8 +103,11 @@ class _Server:
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing more can be asked
             logger.error("No further request can be read: %s", type(error).__name__)
         finally:
-            self.cancel_all()
-            self._jobs.put(None)
+            # Without memory for the first, the second must still be tried: a worker that waits for ever hangs its user.
+            try:
+                self.cancel_all()
+            finally:
+                self._jobs.put(None)
 
     def cancel_all(self) -> None:
         """Ask every job, running or waiting, to stop."""

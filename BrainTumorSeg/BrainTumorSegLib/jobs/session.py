@@ -101,7 +101,7 @@ class EngineSession:
         content = {
             "kind": "silent",
             "message": f"The engine has not answered for {ENGINE_PATIENCE_S:.0f} s and was ended.",
-            "action": "Try again. If it stays so, report it.",
+            "action": "Try again. Too little memory can do this: then close other programs. If it stays so, report it.",
             "remedy": Remedy.EXAMINE.value,
         }
         for identifier, onEvent in waiting.items():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from monai.networks.nets.efficientnet import MBConvBlock
 from torch import nn
 from torch.nn import functional
 
-from BrainTumorSegLib.engine.networks.efficientnet_lite import FEATURE_CHANNELS, EfficientNetLite0
+from BrainTumorSegLib.engine.networks.efficientnet_lite import FEATURE_CHANNELS, EfficientNetLite0, spatial_conv
 from network_measures import build_on_meta, convolution_macs_at_256, trainable
 
 
@@ -105,6 +106,28 @@ def test_features_are_not_overwritten_by_later_layers():
         torch.testing.assert_close(maps[0], network._blocks[0](stem))
     for before, after in zip(kept, maps, strict=True):
         assert torch.equal(before, after)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_depthwise_filters_learn_in_float32_under_autocast(stride):
+    torch.manual_seed(10)
+    filters = spatial_conv(24, 24, kernel=5, stride=stride, groups=24)
+    x = torch.randn(2, 24, 16, 16)
+    gradients = []
+    for autocast in (False, True):
+        filters.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            result = filters(x)
+        assert result.dtype is x.dtype
+        result.square().sum().backward()
+        gradients.append(filters.weight.grad.clone())
+    assert torch.equal(*gradients)
+
+
+def test_depthwise_filters_follow_autocast_where_nothing_is_learned():
+    filters = spatial_conv(24, 24, kernel=5, stride=1, groups=24)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert filters(torch.randn(1, 24, 16, 16)).dtype is torch.bfloat16
 
 
 def test_a_slice_costs_half_a_billion_multiplications():
