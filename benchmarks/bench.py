@@ -1,6 +1,6 @@
 """Time by stage and peak memory of a 36-slice study on two CPU threads, cold and warm, beside each stage's floor.
 
-    make bench        or        python benchmarks/bench.py --repeats 7 --release DIR --tta
+    make bench        or        python benchmarks/bench.py --repeats 7 --release DIR --no-tta
 
 Cold is the command line from process start to written files. Warm is what the second click costs: everything but
 loading, in one process, median of the repeats. The floor of a network stage is its multiplications over the rate of
@@ -34,13 +34,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5, help="warm runs of which the median is taken")
     parser.add_argument("--release", type=Path, help="folder with the models to measure (default: the installed ones)")
-    parser.add_argument("--tta", action="store_true", help="warm runs average with the mirrored view")
+    parser.add_argument(
+        "--tta", action=argparse.BooleanOptionalAction, default=True, help="warm runs average with the mirrored view"
+    )
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(THREADS)
     if arguments.release is None:
         measure(arguments.repeats, arguments.tta)
     else:
-        options = ["--repeats", str(arguments.repeats), *(["--tta"] if arguments.tta else [])]
+        options = ["--repeats", str(arguments.repeats), "--tta" if arguments.tta else "--no-tta"]
         sys.exit(run_beside(arguments.release, options))
 
 
@@ -120,7 +122,7 @@ def warm(
         runs.append({"read": read - started, **result.timings_s, "write": end - segmented, "total": end - started})
     chosen = sum(scored.segmented for scored in result.slices)
     rate = _macs_per_second(dtype)
-    networks = {"classify": (model.classifier, SLICES), "segment": (model.segmentation, chosen)}
+    networks = {"classify": (model.classifier, SLICES), "segment": (model.segmentation, chosen * (1 + tta))}
     floors = {name: _macs(bundle) * count / rate for name, (bundle, count) in networks.items() if bundle}
     floors["read"] = sum(_seconds(gzip.decompress, Path(path).read_bytes()) for path in paths.values())
     floors["write"] = _seconds(gzip.compress, result.mask.tobytes(), 1)

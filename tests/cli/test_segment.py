@@ -30,10 +30,10 @@ def test_choices_become_the_job() -> None:
         parsed(
             *("--t1", "a.nii", "--t1c", "b.nii", "--probability", "p.nrrd", "--report", "r.json", "--preview", "v.png"),
             *("--model", "lgg", "--device", "cuda:1", "--threshold", "0.4", "--gate", "0.1", "--min-volume", "0.5"),
-            *("--tta", "--register"),
+            *("--no-tta", "--register"),
         )
     )
-    assert job.settings == SegmentSettings(threshold=0.4, gate=0.1, min_volume_ml=0.5, tta=True)
+    assert job.settings == SegmentSettings(threshold=0.4, gate=0.1, min_volume_ml=0.5, tta=False)
     assert (job.inputs.flair, job.inputs.t1, job.inputs.t1c) == (Path("f.nii"), Path("a.nii"), Path("b.nii"))
     assert (job.outputs.segmentation, job.outputs.probability) == (Path("o.seg.nrrd"), Path("p.nrrd"))
     assert (job.outputs.report, job.outputs.preview) == (Path("r.json"), Path("v.png"))
@@ -43,6 +43,7 @@ def test_choices_become_the_job() -> None:
 def test_nothing_chosen_leaves_it_to_the_model() -> None:
     job = segment._job(parsed())
     assert job.settings == SegmentSettings()
+    assert job.settings.tta, "both views, where nobody asks for speed"
     assert (job.model, job.device, job.register) == (None, "auto", False)
 
 

@@ -67,9 +67,11 @@ def test_the_same_study_gives_the_same_bytes(segmenter: Segmenter) -> None:
     assert [s.tumour_probability for s in first.slices] == [s.tumour_probability for s in second.slices]
 
 
-def test_mirrored_views_are_averaged_in_place(segmenter: Segmenter) -> None:
+@pytest.mark.parametrize("tta", [True, False])
+def test_the_outline_is_in_place_with_and_without_the_mirrored_view(segmenter: Segmenter, tta: bool) -> None:
     study = _study()
-    result = segmenter.segment(study, SegmentSettings(tta=True))
+    result = segmenter.segment(study, SegmentSettings(tta=tta))
+    assert result.settings.tta is tta
     np.testing.assert_array_equal(result.mask, study.flair == 180)
 
 

@@ -347,7 +347,7 @@ FULL: Request = {
     "threshold": 0.4,
     "gate": 0,
     "min_volume_ml": None,
-    "tta": True,
+    "tta": False,
 }
 
 
@@ -355,7 +355,7 @@ def test_segment_request_becomes_a_job() -> None:
     job = parse_job(FULL)
     assert (job.inputs.flair, job.inputs.t1, job.inputs.t1c) == (Path("f.nii"), None, Path("c.nii"))
     assert (job.outputs.segmentation, job.outputs.report) == (Path("o.seg.nrrd"), Path("r.json"))
-    assert (job.settings.threshold, job.settings.gate, job.settings.tta) == (0.4, 0, True)
+    assert (job.settings.threshold, job.settings.gate, job.settings.tta) == (0.4, 0, False)
     assert (job.model, job.device, job.register) == (None, "cpu", True)
 
 

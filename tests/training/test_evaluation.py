@@ -179,7 +179,7 @@ def test_a_failing_program_ends_the_evaluation_with_its_words(
 
 
 def test_the_warm_worker_gives_the_very_masks_of_the_command(tmp_path: Path, release: Path) -> None:
-    options = SegmentOptions(gate=0.0, threshold=0.4, device="cpu", tta=True)
+    options = SegmentOptions(gate=0.0, threshold=0.4, device="cpu", tta=False)
     with staged_checkout(release) as code, segment_worker(code) as worker:
         for name in write_data_set(tmp_path, patients=1):
             with KaggleSource(tmp_path / "kaggle_3m" / name).open() as study:
@@ -193,7 +193,7 @@ def test_the_warm_worker_gives_the_very_masks_of_the_command(tmp_path: Path, rel
 
 @pytest.mark.parametrize(
     "options",
-    [SegmentOptions(), SegmentOptions("m", "cpu", 0.3, 0.0, 0.5, True, True), SegmentOptions(gate=0.2)],
+    [SegmentOptions(), SegmentOptions("m", "cpu", 0.3, 0.0, 0.5, False, True), SegmentOptions(gate=0.2)],
     ids=["none", "all", "gate"],
 )
 def test_command_line_and_worker_are_asked_for_the_same_job(options: SegmentOptions, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from BrainTumorSegLib.engine.geometry import Geometry
 from BrainTumorSegLib.engine.pipeline import Model, Segmenter
 from BrainTumorSegLib.engine.reading import StudyPaths, read_study
 from BrainTumorSegLib.engine.result import ModelProvenance
+from BrainTumorSegLib.engine.settings import SegmentSettings
 from bundles import CHANNELS_2D, bright_flair_network, bright_slice_classifier
 from kaggle_phantom import write_patient
 
@@ -133,7 +134,7 @@ def test_run_by_monai_the_bundle_finds_what_the_pipeline_finds(
     model = Model(load_bundle(bundle.parent / "bright-1.0.0.zip"), ModelProvenance("bright", "1.0.0", "0" * 64, "none"))
     segmenter = Segmenter(model, Compute(torch.device("cpu"), torch.float32, "CPU"))
     paths = [studies / "one" / f"{name}.nii.gz" for name in ("flair", "t1", "t1c")]
-    expected = segmenter.segment(read_study(StudyPaths(*paths)))
+    expected = segmenter.segment(read_study(StudyPaths(*paths)), SegmentSettings(tta=False))
     np.testing.assert_array_equal(sitk.GetArrayFromImage(made["tumour"]) > 0, expected.mask)
     np.testing.assert_allclose(sitk.GetArrayFromImage(made["probability"]), expected.probability, atol=1e-4)
     assert expected.mask.any()
@@ -242,7 +243,9 @@ def test_monai_label_gets_the_pipelines_mask_on_flairs_own_grid(
     model = Model(load_bundle(bundle.parent / "bright-1.0.0.zip"), ModelProvenance("bright", "1.0.0", "0" * 64, "none"))
     paths = StudyPaths(*(store / f"case_{name}.nii.gz" for name in ("flair", "t1", "t1c")))
     study = read_study(paths)
-    expected = Segmenter(model, Compute(torch.device("cpu"), torch.float32, "CPU")).segment(study)
+    expected = Segmenter(model, Compute(torch.device("cpu"), torch.float32, "CPU")).segment(
+        study, SegmentSettings(tta=False)
+    )
     assert expected.mask.any()
     np.testing.assert_array_equal(sitk.GetArrayFromImage(found) == server.labels["tumour"], expected.mask)
     assert Geometry.of_image(found).is_close_to(study.geometry, 1e-4)

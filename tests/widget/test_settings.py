@@ -35,7 +35,7 @@ def test_every_choice_reaches_the_engine(panel: Any, settings: Any) -> None:
     panel.ui.keepProbabilityCheckBox.click()
     panel.ui.deviceComboBox.setCurrentIndex(1)
     expected = JobSettings(
-        device="cpu", gate=0.0, threshold=0.35, minVolume_ml=0.5, tta=True, register=True, keepProbability=True
+        device="cpu", gate=0.0, threshold=0.35, minVolume_ml=0.5, tta=False, register=True, keepProbability=True
     )
     assert settings() == expected
 
@@ -57,7 +57,7 @@ def test_choices_survive_that_the_module_is_left_and_opened_again(
     for _ in range(3):
         shell.leave(panel)
         shell.enter(panel)
-    assert panel.ui.ttaCheckBox.checked
+    assert not panel.ui.ttaCheckBox.checked
     assert panel.ui.deviceComboBox.currentIndex == 1
     assert panel.ui.flairSelector.currentNode() is study["FLAIR"]
     assert panel.ui.t1Selector.currentNode() is None, "a volume that was left out stays out"

@@ -327,8 +327,8 @@ def _model_card(description: BundleDescription) -> str:
 
 `braintumorseg segment` runs it as it is meant to be run: classifier and segmentation together, on FLAIR, T1 and T1c in
 any orientation, with a result that 3D Slicer opens. MONAI's own tools work too, where BrainTumorSeg is installed
-(`pip install fire` for the command). DIR holds a folder per study with flair.nii.gz and, where there are, t1.nii.gz
-and t1c.nii.gz:
+(`pip install fire` for the command), without the slice gate and the mirrored view, as with
+`--gate off --no-tta`. DIR holds a folder per study with flair.nii.gz and, where there are, t1.nii.gz and t1c.nii.gz:
 
 ```
 python -m monai.bundle run --config_file configs/inference.json --bundle_root . --dataset_dir DIR --output_dir OUT

@@ -15,7 +15,7 @@ class SegmentOptions:
     threshold: float | None = None
     gate: float | None = None
     min_volume_ml: float | None = None
-    tta: bool = False
+    tta: bool = True
     register: bool = False
 
     def arguments(self) -> list[str]:
@@ -28,7 +28,7 @@ class SegmentOptions:
             "--min-volume": self.min_volume_ml,
         }
         given = [part for option, value in values.items() if value is not None for part in (option, str(value))]
-        flags = {"--tta": self.tta, "--register": self.register}
+        flags = {"--no-tta": not self.tta, "--register": self.register}
         return [*given, *(flag for flag, is_on in flags.items() if is_on)]
 
     def request(self) -> dict[str, Any]:

@@ -56,7 +56,12 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-volume", type=float, metavar="ML", help="drop lesions smaller than this, in mL (default: the model's)"
     )
-    parser.add_argument("--tta", action="store_true", help="average with the mirrored study: slower, a little better")
+    parser.add_argument(
+        "--tta",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="average with the mirrored study; --no-tta is faster and a little less accurate (default: average)",
+    )
     parser.add_argument("--register", action="store_true", help="register T1 and T1c rigidly to FLAIR first")
 
 

@@ -15,13 +15,13 @@ class SegmentSettings:
     gate: slice probability, 0-1, below which a slice and its neighbours count as clear and are not segmented;
         0 segments every slice (the gate is off).
     min_volume_ml: lesions smaller than this are dropped; 0 keeps all.
-    tta: average the prediction with that of the left-right mirrored slices (twice the time).
+    tta: average the prediction with that of the left-right mirrored slices (the network's time twice).
     """
 
     threshold: float | None = None
     gate: float | None = None
     min_volume_ml: float | None = None
-    tta: bool = False
+    tta: bool = True
 
     def __post_init__(self) -> None:
         """Raises InputError for a value out of range."""

@@ -69,7 +69,7 @@ def parse_job(request: Request) -> SegmentJob:
             _path(given.get("preview")),
         ),
         settings=SegmentSettings(
-            given.get("threshold"), given.get("gate"), given.get("min_volume_ml"), given.get("tta", False)
+            given.get("threshold"), given.get("gate"), given.get("min_volume_ml"), given.get("tta", True)
         ),
         model=given.get("model"),
         device=given.get("device", "auto"),

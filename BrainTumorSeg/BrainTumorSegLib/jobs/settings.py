@@ -24,7 +24,7 @@ class JobSettings:
     gate: float | None = None
     threshold: float | None = None
     minVolume_ml: float | None = None
-    tta: bool = False
+    tta: bool = True
     register: bool = False
     keepProbability: bool = False
 

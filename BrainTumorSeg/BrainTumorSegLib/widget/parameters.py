@@ -48,7 +48,7 @@ class BrainTumorSegParameterNode:
     recommended: bool = True
     threshold: Annotated[float, WithinRange(0.05, 0.95)] = 0.5
     minimumVolume_ml: Annotated[float, WithinRange(0.0, 10.0)] = 0.1
-    testTimeAugmentation: bool = False
+    testTimeAugmentation: bool = True
     registration: bool = False
     keepProbability: bool = False
 

@@ -51,7 +51,7 @@ def add_running_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--threshold", type=float, metavar="T")
     group.add_argument("--gate", type=gate_from_text, metavar="T|off")
     group.add_argument("--min-volume", type=float, metavar="ML")
-    group.add_argument("--tta", action="store_true")
+    group.add_argument("--tta", action=argparse.BooleanOptionalAction, default=True)
     group.add_argument("--register", action="store_true")
 
 
