@@ -188,7 +188,7 @@ def _metadata(description: BundleDescription) -> dict[str, Any]:
         "meta_schema_20240725.json",
         "name": description.name,
         "version": description.version,
-        "changelog": dict(description.changelog) or {description.version: "first release"},
+        "changelog": dict(description.changelog) or {description.version: "see CHANGELOG.md of BrainTumorSeg"},
         "monai_version": monai.__version__,
         "pytorch_version": torch.__version__.split("+")[0],
         "numpy_version": numpy.__version__,
