@@ -62,9 +62,9 @@ class DepthwiseConv2d(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """As the convolution it is mixed into."""
         if not torch.is_grad_enabled() or x.device.type != "cpu":
-            return super().forward(x)  # type: ignore[no-any-return,misc]
+            return super().forward(x)
         with torch.autocast("cpu", enabled=False):
-            return super().forward(x.float()).to(x.dtype)  # type: ignore[no-any-return,misc]
+            return super().forward(x.float()).to(x.dtype)
 
 
 class DepthwiseKeepingConv2d(DepthwiseConv2d, nn.Conv2d):
