@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from BrainTumorSegLib.engine.bundle import Recommendation
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.postprocessing import label_components
 from BrainTumorSegLib.engine.preprocessing import NEIGHBOUR_DISTANCE_MM, NOMINAL_SPACING_MM
+from BrainTumorSegLib.engine.slice_scores import between_slices
 
 ALLOWED_LOSS = 0.001
 """Share of the tumour's pixels that the gate may leave out: what it costs stays far below 0.002 Dice."""
@@ -61,7 +62,7 @@ def calibrate(patients: Sequence[PatientLogits]) -> Calibration:
     """Chooses what a bundle recommends.
 
     For a segmentation (logits [S, H, W]) temperature, threshold and smallest volume; for a classifier (logits [S])
-    temperature and gate.
+    temperature and gate, of logits taken between slices as the pipeline does.
     Raises InputError without patients or tumour.
     """
     if not patients or not any(one.mask.any() for one in patients):
@@ -70,6 +71,8 @@ def calibrate(patients: Sequence[PatientLogits]) -> Calibration:
             "Train with a recipe that has a part 'validation': its patients are held in for this.",
         )
     classifies = patients[0].logits.ndim == 1
+    if classifies:
+        patients = [replace(one, logits=between_slices(one.logits, one.neighbour_step)) for one in patients]
     logits = np.concatenate([one.logits.ravel() for one in patients])
     targets = [one.mask.any(axis=(1, 2)) if classifies else one.mask.ravel() for one in patients]
     truth = np.concatenate(targets)
@@ -127,11 +130,14 @@ def _dice_without_small_pieces(patient: PatientLogits, threshold_logit: float, v
 def choose_gate(patients: Sequence[PatientLogits], temperature: float) -> float:
     """The highest gate that leaves out at most a thousandth of the tumour's pixels, rounded down.
 
-    As the pipeline does, a slice is left out only if it and both its neighbours are below the gate.
+    As the pipeline does, a slice is left out only if it and both its neighbours are below the gate. patients: with
+    logits that were taken between slices already.
     """
     scores = np.concatenate(
         [
-            ndimage.maximum_filter1d(expit(one.logits.astype(np.float64) / temperature), 3, mode="nearest")
+            ndimage.maximum_filter1d(
+                expit(one.logits.astype(np.float64) / temperature), 2 * one.neighbour_step + 1, mode="nearest"
+            )
             for one in patients
         ]
     )

@@ -29,12 +29,14 @@ from BrainTumorSegLib.engine.networks.registry import NETWORKS, Task, build_netw
 from BrainTumorSegLib.engine.postprocessing import mask_from_probability
 from BrainTumorSegLib.engine.preprocessing import SIZE_PX, prepare
 from BrainTumorSegLib.engine.reading import StudyPaths, read_study
+from BrainTumorSegLib.engine.slice_scores import slice_probabilities
 from BrainTumorSegLib.engine.study import Study
 
 SOURCE = "filename_or_obj"
 """MONAI's name for where an image came from, in a MetaTensor's meta."""
 
 
+_NEIGHBOUR_STEP = "neighbour_step"
 _FLAIR = re.compile("flair", re.IGNORECASE)
 
 
@@ -82,6 +84,7 @@ class StudyToSlices:
         planes = slices.channels(self._channels, np.arange(len(slices)), self._size_px)
         image = MetaTensor(torch.from_numpy(np.ascontiguousarray(np.swapaxes(planes, 0, 1))))
         image.meta[SOURCE] = str(data["image"])
+        image.meta[_NEIGHBOUR_STEP] = slices.neighbour_step
         image.meta["spatial_shape"] = np.array(study.geometry.size_ijk)
         image.meta["original_affine"] = _affine_ras(study.geometry)
         return {**data, "image": image}
@@ -156,7 +159,9 @@ class SaveScores:
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Data has the image with its folder, and the logits "pred" [1, S]."""
-        scores = expit(np.asarray(data["pred"][0], np.float64) / self._recommendation.temperature)
+        logits = np.asarray(data["pred"][0], np.float64)
+        step = data["image"].meta[_NEIGHBOUR_STEP]
+        scores = slice_probabilities(logits, step, self._recommendation.temperature)
         target = _folder_for(self._output, data["image"])
         (target / "scores.json").write_text(json.dumps([round(float(score), 5) for score in scores]) + "\n")
         return {**data, "scores": scores}

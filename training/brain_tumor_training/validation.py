@@ -25,12 +25,14 @@ from BrainTumorSegLib.engine.preprocessing import CHANNELS
 class PatientLogits:
     """Logits and reference of one patient's slices in a pool.
 
-    logits: float32 [S, H, W] of a segmentation, [S] of a classifier. mask: bool [S, H, W].
+    logits: float32 [S, H, W] of a segmentation, [S] of a classifier. mask: bool [S, H, W]. neighbour_step: see
+    PreparedPatient.
     """
 
     name: str
     logits: npt.NDArray[np.float32]
     mask: npt.NDArray[np.bool_]
+    neighbour_step: int = 1
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,10 @@ def predict(
             parts.append(forward(network, torch.from_numpy(images.clip(BACKGROUND, 3)), compute).cpu())
         logits = torch.cat(parts)
         yield PatientLogits(
-            patient.name, (logits[:, 0] if logits.ndim == 4 else logits).numpy(), patient.mask[positions]
+            patient.name,
+            (logits[:, 0] if logits.ndim == 4 else logits).numpy(),
+            patient.mask[positions],
+            patient.neighbour_step,
         )
     network.train(was_training)
 

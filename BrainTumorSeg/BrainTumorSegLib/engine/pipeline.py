@@ -22,6 +22,7 @@ from BrainTumorSegLib.engine.postprocessing import mask_from_probability
 from BrainTumorSegLib.engine.preprocessing import SIZE_PX, AxialSlices, prepare
 from BrainTumorSegLib.engine.result import ModelProvenance, Result, SliceScore
 from BrainTumorSegLib.engine.settings import SegmentSettings, UsedSettings
+from BrainTumorSegLib.engine.slice_scores import slice_probabilities
 from BrainTumorSegLib.engine.study import Study
 
 Progress = Callable[[str, float], None]
@@ -140,7 +141,7 @@ class Segmenter:
         logits = runner.run(
             lambda p: slices.channels(bundle.channels, p, bundle.size_px), positions, on_fraction, is_cancelled
         )
-        return _sigmoid(logits / bundle.recommendation.temperature)
+        return slice_probabilities(logits, slices.neighbour_step, bundle.recommendation.temperature)
 
     def _segment_slices(
         self,

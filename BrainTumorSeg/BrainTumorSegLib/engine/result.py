@@ -17,8 +17,8 @@ class SliceScore:
     """One axial slice, inferior first: where it lies and what was found.
 
     position_mm: its centre along the patient's superior axis (RAS z; larger is higher). tumour_probability: the
-    slice classifier's, 0-1 (the segmentation's maximum where no classifier ran). segmented: whether the gate let
-    it through. area_mm2: mask area. mean_uncertainty: mean binary entropy (bits, 0-1) of the voxels with
+    slice classifier's, 0-1, see slice_scores (the segmentation's maximum where no classifier ran). segmented: whether
+    the gate let it through. area_mm2: mask area. mean_uncertainty: mean binary entropy (bits, 0-1) of the voxels with
     probability over 0.05; 0 where there are none.
     """
 
