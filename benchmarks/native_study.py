@@ -1,0 +1,86 @@
+"""Whether a study as acquired is outlined as well as its stack in the LGG set: Dice against the set's reference.
+
+    python benchmarks/native_study.py --native DIR/TCGA_FG_6692 --stack KAGGLE/TCGA_FG_6692_20020606 --release DIR
+
+The stack has no geometry, so it is given a spacing and registered to the native FLAIR (SimpleITK: a similarity
+transform, Mattes mutual information); the pipeline's probability is then brought to the stack and compared there. The
+models should not have seen the patient: `braintumorseg-train evaluate OUT ...` leaves each fold's in OUT/work/models.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from brain_tumor_training.kaggle import SEQUENCES, read_patient
+from BrainTumorSegLib.engine.model_index import read_index
+from BrainTumorSegLib.engine.models import ModelStore, find_home
+from BrainTumorSegLib.engine.pipeline import load_segmenter
+from BrainTumorSegLib.engine.reading import StudyPaths, never, read_registered_study, read_study
+
+BRIGHT_PERCENTILE = 99.0
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--native", required=True, help="path of the NIfTI files up to _flair.nii.gz")
+    parser.add_argument("--stack", type=Path, required=True, help="the patient's folder of the LGG set")
+    parser.add_argument("--release", type=Path, required=True, help="folder with the models")
+    parser.add_argument("--model", default="segmentation", help="name of the segmentation model in it")
+    parser.add_argument("--pixel-mm", type=float, default=0.79, help="of the stack; the registration may scale it")
+    parser.add_argument("--slice-mm", type=float, default=5.5, help="of the stack")
+    arguments = parser.parse_args()
+
+    spacing_mm = (arguments.pixel_mm, arguments.pixel_mm, arguments.slice_mm)
+    patient = read_patient(arguments.stack)
+    stack_flair = patient.sequences[SEQUENCES.index("flair")].astype(np.float32)
+    stack = sitk.GetImageFromArray(stack_flair)
+    stack.SetSpacing(spacing_mm)
+    flair, t1, t1c = (Path(f"{arguments.native}_{name}.nii.gz") for name in ("flair", "t1", "t1c"))
+    native = sitk.ReadImage(str(flair), sitk.sitkFloat32)
+    transform = stack_to_native(stack, native)
+    moved = sitk.GetArrayFromImage(sitk.Resample(native, stack, transform, sitk.sitkLinear))
+    print(f"registered: the FLAIRs correlate by {np.corrcoef(moved.ravel(), stack_flair.ravel())[0, 1]:.3f}")
+
+    store = ModelStore(read_index(arguments.release / "index.json"), find_home({}), arguments.release)
+    segmenter = load_segmenter(store, arguments.model)
+    for name, study in (
+        ("FLAIR alone", read_study(StudyPaths(flair))),
+        ("three sequences, registered", read_registered_study(StudyPaths(flair, t1, t1c), never)),
+        ("three sequences, by their headers", read_study(StudyPaths(flair, t1, t1c))),
+    ):
+        result = segmenter.segment(study)
+        probability = sitk.GetImageFromArray(result.probability)
+        probability.CopyInformation(native)
+        on_stack = sitk.GetArrayFromImage(sitk.Resample(probability, stack, transform, sitk.sitkLinear))
+        found = on_stack >= result.settings.threshold
+        dice = 2 * (found & patient.mask).sum() / (found.sum() + patient.mask.sum())
+        volume_ml = result.mask.sum() * study.geometry.voxel_volume_ml
+        print(f"{name:34} Dice {dice:.3f}, {volume_ml:.1f} mL")
+
+
+def stack_to_native(stack: sitk.Image, native: sitk.Image) -> sitk.Transform:
+    """Transform of points in the stack (mm) to points of the native FLAIR (LPS, mm), by their contents."""
+    bright = float(np.percentile(sitk.GetArrayViewFromImage(native), BRIGHT_PERCENTILE))
+    native = sitk.Clamp(native, lowerBound=0.0, upperBound=bright)
+    moments = sitk.CenteredTransformInitializerFilter.MOMENTS
+    start = sitk.CenteredTransformInitializer(stack, native, sitk.Similarity3DTransform(), moments)
+    registration = sitk.ImageRegistrationMethod()
+    registration.SetMetricAsMattesMutualInformation(40)
+    registration.SetMetricSamplingStrategy(registration.RANDOM)
+    registration.SetMetricSamplingPercentage(0.15, 7)
+    registration.SetInterpolator(sitk.sitkLinear)
+    registration.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-3, 200, 0.6)
+    registration.SetOptimizerScalesFromPhysicalShift()
+    registration.SetShrinkFactorsPerLevel([2, 1])
+    registration.SetSmoothingSigmasPerLevel([2, 1])
+    registration.SetInitialTransform(start, False)
+    return registration.Execute(stack, native)
+
+
+if __name__ == "__main__":
+    main()
