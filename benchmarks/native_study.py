@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import SimpleITK as sitk
 
 from brain_tumor_training.kaggle import SEQUENCES, read_patient
@@ -20,6 +21,7 @@ from BrainTumorSegLib.engine.model_index import read_index
 from BrainTumorSegLib.engine.models import ModelStore, find_home
 from BrainTumorSegLib.engine.pipeline import load_segmenter
 from BrainTumorSegLib.engine.reading import StudyPaths, never, read_registered_study, read_study
+from BrainTumorSegLib.engine.result import Result
 
 BRIGHT_PERCENTILE = 99.0
 
@@ -35,32 +37,37 @@ def main() -> None:
     parser.add_argument("--slice-mm", type=float, default=5.5, help="of the stack")
     arguments = parser.parse_args()
 
-    spacing_mm = (arguments.pixel_mm, arguments.pixel_mm, arguments.slice_mm)
     patient = read_patient(arguments.stack)
-    stack_flair = patient.sequences[SEQUENCES.index("flair")].astype(np.float32)
-    stack = sitk.GetImageFromArray(stack_flair)
-    stack.SetSpacing(spacing_mm)
-    flair, t1, t1c = (Path(f"{arguments.native}_{name}.nii.gz") for name in ("flair", "t1", "t1c"))
-    native = sitk.ReadImage(str(flair), sitk.sitkFloat32)
+    stack = sitk.GetImageFromArray(patient.sequences[SEQUENCES.index("flair")].astype(np.float32))
+    stack.SetSpacing((arguments.pixel_mm, arguments.pixel_mm, arguments.slice_mm))
+    paths = [Path(f"{arguments.native}_{name}.nii.gz") for name in ("flair", "t1", "t1c")]
+    native = sitk.ReadImage(str(paths[0]), sitk.sitkFloat32)
     transform = stack_to_native(stack, native)
     moved = sitk.GetArrayFromImage(sitk.Resample(native, stack, transform, sitk.sitkLinear))
-    print(f"registered: the FLAIRs correlate by {np.corrcoef(moved.ravel(), stack_flair.ravel())[0, 1]:.3f}")
+    correlation = np.corrcoef(moved.ravel(), sitk.GetArrayViewFromImage(stack).ravel())[0, 1]
+    print(f"registered: the FLAIRs correlate by {correlation:.3f}")
 
     store = ModelStore(read_index(arguments.release / "index.json"), find_home({}), arguments.release)
     segmenter = load_segmenter(store, arguments.model)
     for name, study in (
-        ("FLAIR alone", read_study(StudyPaths(flair))),
-        ("three sequences, registered", read_registered_study(StudyPaths(flair, t1, t1c), never)),
-        ("three sequences, by their headers", read_study(StudyPaths(flair, t1, t1c))),
+        ("FLAIR alone", read_study(StudyPaths(paths[0]))),
+        ("three sequences, registered", read_registered_study(StudyPaths(*paths), never)),
+        ("three sequences, by their headers", read_study(StudyPaths(*paths))),
     ):
         result = segmenter.segment(study)
-        probability = sitk.GetImageFromArray(result.probability)
-        probability.CopyInformation(native)
-        on_stack = sitk.GetArrayFromImage(sitk.Resample(probability, stack, transform, sitk.sitkLinear))
-        found = on_stack >= result.settings.threshold
-        dice = 2 * (found & patient.mask).sum() / (found.sum() + patient.mask.sum())
-        volume_ml = result.mask.sum() * study.geometry.voxel_volume_ml
-        print(f"{name:34} Dice {dice:.3f}, {volume_ml:.1f} mL")
+        dice = dice_on_stack(result, native, stack, transform, patient.mask)
+        print(f"{name:34} Dice {dice:.3f}, {result.mask.sum() * study.geometry.voxel_volume_ml:.1f} mL")
+
+
+def dice_on_stack(
+    result: Result, native: sitk.Image, stack: sitk.Image, transform: sitk.Transform, mask: npt.NDArray[np.bool_]
+) -> float:
+    """Dice of the result, its probability brought to the stack, with the stack's reference mask bool [S, H, W]."""
+    probability = sitk.GetImageFromArray(result.probability)
+    probability.CopyInformation(native)
+    on_stack = sitk.GetArrayFromImage(sitk.Resample(probability, stack, transform, sitk.sitkLinear))
+    found = on_stack >= result.settings.threshold
+    return float(2 * (found & mask).sum() / (found.sum() + mask.sum()))
 
 
 def stack_to_native(stack: sitk.Image, native: sitk.Image) -> sitk.Transform:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from BrainTumorSegLib.engine.slice_scores import between_slices, slice_probabilities
+from BrainTumorSegLib.engine.slice_scores import between_slices, highest_nearby, slice_probabilities
 
 
 def test_a_slice_counts_half_and_its_neighbours_a_quarter_each() -> None:
@@ -21,6 +21,12 @@ def test_thin_slices_reach_as_far_in_millimetres() -> None:
 def test_equal_slices_and_a_single_slice_keep_their_logit() -> None:
     np.testing.assert_allclose(between_slices(np.full(7, -3.5, np.float16), 4), -3.5)
     np.testing.assert_allclose(between_slices(np.array([2.0]), 1), 2.0)
+
+
+def test_the_gate_sees_the_highest_of_a_slice_and_its_neighbours() -> None:
+    probabilities = np.array([0.1, 0.2, 0.1, 0.9, 0.3, 0.4, 0.1], np.float32)
+    np.testing.assert_array_equal(highest_nearby(probabilities, 1), np.float32([0.2, 0.2, 0.9, 0.9, 0.9, 0.4, 0.4]))
+    np.testing.assert_array_equal(highest_nearby(probabilities, 2), np.float32([0.2, 0.9, 0.9, 0.9, 0.9, 0.9, 0.4]))
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])

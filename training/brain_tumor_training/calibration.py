@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
@@ -19,7 +18,7 @@ from BrainTumorSegLib.engine.bundle import Recommendation
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.postprocessing import label_components
 from BrainTumorSegLib.engine.preprocessing import NEIGHBOUR_DISTANCE_MM, NOMINAL_SPACING_MM
-from BrainTumorSegLib.engine.slice_scores import between_slices
+from BrainTumorSegLib.engine.slice_scores import between_slices, highest_nearby
 
 ALLOWED_LOSS = 0.001
 """Share of the tumour's pixels that the gate may leave out: what it costs stays far below 0.002 Dice."""
@@ -130,16 +129,10 @@ def _dice_without_small_pieces(patient: PatientLogits, threshold_logit: float, v
 def choose_gate(patients: Sequence[PatientLogits], temperature: float) -> float:
     """The highest gate that leaves out at most a thousandth of the tumour's pixels, rounded down.
 
-    As the pipeline does, a slice is left out only if it and both its neighbours are below the gate. patients: with
-    logits that were taken between slices already.
+    Of what the pipeline's gate looks at. patients: with logits that were taken between slices already.
     """
     scores = np.concatenate(
-        [
-            ndimage.maximum_filter1d(
-                expit(one.logits.astype(np.float64) / temperature), 2 * one.neighbour_step + 1, mode="nearest"
-            )
-            for one in patients
-        ]
+        [highest_nearby(expit(one.logits.astype(np.float32) / temperature), one.neighbour_step) for one in patients]
     )
     pixels = np.concatenate([one.mask.sum(axis=(1, 2)) for one in patients])
     order = np.argsort(scores)

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+from scipy.special import expit
 
 from BrainTumorSegLib.engine.bundle import Bundle, load_bundle
 from BrainTumorSegLib.engine.device import Compute, choose
@@ -22,7 +22,7 @@ from BrainTumorSegLib.engine.postprocessing import mask_from_probability
 from BrainTumorSegLib.engine.preprocessing import SIZE_PX, AxialSlices, prepare
 from BrainTumorSegLib.engine.result import ModelProvenance, Result, SliceScore
 from BrainTumorSegLib.engine.settings import SegmentSettings, UsedSettings
-from BrainTumorSegLib.engine.slice_scores import slice_probabilities
+from BrainTumorSegLib.engine.slice_scores import highest_nearby, slice_probabilities
 from BrainTumorSegLib.engine.study import Study
 
 Progress = Callable[[str, float], None]
@@ -179,7 +179,7 @@ class Segmenter:
             return np.ascontiguousarray(slices.channels(bundle.channels, some)[..., ::step])
 
         logits = self._segment.run(make_input, positions, on_fraction, is_cancelled)
-        return _sigmoid(logits[:, 0, :, ::step] / bundle.recommendation.temperature)
+        return expit(logits[:, 0, :, ::step] / bundle.recommendation.temperature)
 
     def _result(
         self,
@@ -219,7 +219,7 @@ def _through_gate(
     """Which slices to segment: all but those that are, with their neighbours on both sides, below the gate."""
     if scores is None:
         return np.ones(slices, np.bool_)
-    return ndimage.maximum_filter1d(scores, 2 * neighbour_step + 1, mode="nearest") >= gate
+    return highest_nearby(scores, neighbour_step) >= gate
 
 
 def _left_out(
@@ -252,8 +252,3 @@ def _slice_scores(
 
 def _report_part(on_fraction: Callable[[float], None], start: float, parts: int, fraction: float) -> None:
     on_fraction(start + fraction / parts)
-
-
-def _sigmoid(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    # Stable for large magnitudes, which exp of the raw logit is not.
-    return (0.5 * (1.0 + np.tanh(0.5 * logits))).astype(np.float32)

@@ -1,4 +1,4 @@
-"""From a slice classifier's logits to what it says about each slice: a slice is judged with its neighbours."""
+"""From a slice classifier's logits to slice scores and to what the gate looks at: slices are judged with neighbours."""
 
 from __future__ import annotations
 
@@ -30,3 +30,12 @@ def between_slices(logits: npt.NDArray[np.floating[Any]], neighbour_step: int) -
     weights = reach - np.abs(np.arange(1 - reach, reach))
     smoothed = ndimage.correlate1d(np.asarray(logits, np.float64), weights / weights.sum(), mode="nearest")
     return smoothed.astype(np.float32)
+
+
+def highest_nearby(probabilities: npt.NDArray[np.float32], neighbour_step: int) -> npt.NDArray[np.float32]:
+    """The highest of the probabilities [S] of each slice and of those up to a neighbour distance below and above.
+
+    A slice is left out only where this is below the gate.
+    """
+    highest: npt.NDArray[np.float32] = ndimage.maximum_filter1d(probabilities, 2 * neighbour_step + 1, mode="nearest")
+    return highest
