@@ -14,7 +14,7 @@ from tiny_runs import write_folded_data
 from training_phantom import CPU
 
 
-@pytest.mark.parametrize("recipe", ["poster_resunet", "published_classifier_lite0"])
+@pytest.mark.parametrize("recipe", ["poster_resunet", "deng_classifier_lite0"])
 def test_a_published_system_is_measured_under_both_protocols(
     recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,6 +75,7 @@ def test_without_any_run_the_page_says_that_all_are_missing(tmp_path: Path) -> N
     page = (tmp_path / "docs" / "page.md").read_text()
     assert page.count("**Missing: this system was not trained here**") == len(published_recipes())
     assert "leaky run:" not in page
+    assert "from weights that can be had: [deng_classifier_lite0](#deng_classifier_lite0)." in page
 
 
 def test_a_folder_that_is_not_there_gives_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,9 +110,18 @@ def test_what_the_authors_print_stands_in_their_recipes() -> None:
     assert publication("dai_resunet_plus_plus_adam").reported == {"IoU": 0.9817}
     assert publication("varolia_resunet").reported == {"pixel accuracy": 0.9749, "Dice": 0.9559, "IoU": 0.9155}
     published = [name for name in recipe_names() if name.startswith(("dai", "deng", "varolia", "poster"))]
-    assert all(publication(name).reported and publication(name).chosen for name in published)
+    known = [publication(name) for name in published]
+    assert all(one.chosen and bool(one.reported) != bool(one.stands_in_for) for one in known)
     assert publication("release_segmentation").reported == {}
-    assert set(published_recipes()) == {*published, "published_classifier_lite0"}
+    assert set(published_recipes()) == set(published)
+
+
+@pytest.mark.parametrize("who", ["deng", "varolia", "poster"])
+def test_a_stand_in_has_all_of_its_original_but_the_network(who: str) -> None:
+    assert publication(f"{who}_classifier_lite0").stands_in_for == f"{who}_resnet50"
+    original, stand_in = load_recipe(f"{who}_resnet50"), load_recipe(f"{who}_classifier_lite0")
+    kept = ("channels", "loss", "phases", "batch_size", "optimiser", "ema_decay", "augmentation", "split", "validation")
+    assert {name: getattr(stand_in, name) for name in kept} == {name: getattr(original, name) for name in kept}
 
 
 @pytest.mark.parametrize(

@@ -57,12 +57,14 @@ class Publication:
     """What a recipe says about the paper that it follows; empty for a recipe of this project.
 
     reported: what the authors print, by their own names. chosen: what was decided where they are silent.
-    contradictions: where the paper does not agree with itself.
+    contradictions: where the paper does not agree with itself. stands_in_for: the recipe whose protocol this one runs
+    with another network, because that one's first weights can't always be had; empty for all others.
     """
 
     reported: Mapping[str, float]
     chosen: Sequence[str]
     contradictions: Sequence[str]
+    stands_in_for: str = ""
 
 
 def publication(name: str) -> Publication:
@@ -71,7 +73,10 @@ def publication(name: str) -> Publication:
     parser.read_config(str(recipe_path(name)))
     found = parser.config
     return Publication(
-        dict(found.get("reported") or {}), tuple(found.get("chosen") or ()), tuple(found.get("contradictions") or ())
+        dict(found.get("reported") or {}),
+        tuple(found.get("chosen") or ()),
+        tuple(found.get("contradictions") or ()),
+        found.get("stands_in_for") or "",
     )
 
 

@@ -112,9 +112,15 @@ def _overview(names: Sequence[str], found: Mapping[str, Reproduced]) -> Iterator
             if reproduced is not None and kind in COMPARABLE:
                 key = comparable(reproduced, kind)
                 values = [f"{value_of(one, key):.4f} ({_ROWS[key]})" for one in (reproduced.leaky, reproduced.honest)]
-            shown = "–" if printed is None else f"{kind} {printed:.4f}"
+            shown = _stand_in(name) if printed is None else f"{kind} {printed:.4f}"
             yield f"| [{name}](#{name}) | {shown} | {' | '.join(values)} | {state} |"
     yield ""
+
+
+def _stand_in(name: str) -> str:
+    """What the overview says of a system of whose authors nothing is compared."""
+    original = publication(name).stands_in_for if name in published_recipes() else ""
+    return f"in the protocol of [{original}](#{original})" if original else "–"
 
 
 def _missing(name: str) -> Iterator[str]:
@@ -125,6 +131,9 @@ def _missing(name: str) -> Iterator[str]:
     yield "```sh"
     yield f"braintumorseg-train reproduce {name} --data DIR --cache CACHE --folds folds.csv --fold 0 --run RUNS/{name}"
     yield "```\n"
+    stand_ins = [one for one in published_recipes() if publication(one).stands_in_for == name]
+    for one in stand_ins:
+        yield f"In the same protocol, from weights that can be had: [{one}](#{one}).\n"
     yield from _notes(known)
 
 
