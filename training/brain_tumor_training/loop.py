@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from brain_tumor_training.augmentation import change
 from brain_tumor_training.data import Batch, SlicePool, SliceStream
+from brain_tumor_training.deep_supervision import deep_loss, supervised
 from brain_tumor_training.distributed import BatchShare, Processes
 from brain_tumor_training.initialisation import set_training_mode
 from brain_tumor_training.losses import loss_named
@@ -67,13 +68,15 @@ class Trainer:
         self._run = RunFolder(run)
         self._processes = processes
         self._network = network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._parallel = processes.wrap(self._network)
+        self._trained = supervised(self._network, settings.supervised_strides)
+        self._parallel = processes.wrap(self._trained)
         self._ema = self._new_mean()
         self._optimiser = build_optimiser(
-            settings.optimiser, self._network.parameters(), settings.phases[0].learning_rate
+            settings.optimiser, self._trained.parameters(), settings.phases[0].learning_rate
         )
         self._epsilon = float(self._optimiser.param_groups[0]["eps"])
         self._loss = loss_named(settings.loss)
+        self._training_loss = deep_loss(self._loss) if settings.supervised_strides else self._loss
         self._phase, self._step, self._steps_in_all = 0, 0, 0
         look = settings.validation
         self._plateau = Plateau(look.plateau_factor, look.plateau_patience) if look else Plateau(1.0, 0)
@@ -114,7 +117,7 @@ class Trainer:
         per_epoch = math.ceil(len(pools.training) / self._settings.batch_size)
         steps = phase.steps if phase.steps is not None else (phase.epochs or 0) * per_epoch
         look_every = self._look_every(per_epoch)
-        set_training_mode(self._network)
+        set_training_mode(self._trained)
         started, losses = time.monotonic(), []
         for batch in self._batches(pools.training, phase, steps, workers):
             losses.append(self._train_step(*self._changed(batch, phase), self._rate(phase, steps)))
@@ -176,11 +179,11 @@ class Trainer:
             group["lr"] = rate
             if self._settings.optimiser.keras_epsilon:
                 group["eps"] = keras_epsilon(self._epsilon, group["betas"][1], self._steps_in_all + 1)
-        loss = self._loss(forward(self._parallel, image, self._compute), mask)
+        loss = self._training_loss(forward(self._parallel, image, self._compute), mask)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if self._settings.gradient_norm is not None:
-            nn.utils.clip_grad_norm_(self._network.parameters(), self._settings.gradient_norm)
+            nn.utils.clip_grad_norm_(self._trained.parameters(), self._settings.gradient_norm)
         self._optimiser.step()
         self._ema.update_parameters(self._network)
         return float(loss.detach())
@@ -222,7 +225,7 @@ class Trainer:
                 "phase": self._phase,
                 "step": self._step,
                 "steps_in_all": self._steps_in_all,
-                "network": self._network.state_dict(),
+                "network": self._trained.state_dict(),
                 "ema": self._ema.state_dict(),
                 "optimiser": self._optimiser.state_dict(),
                 "plateau": self._plateau.state(),
@@ -236,7 +239,7 @@ class Trainer:
             return
         self._phase, self._step = state["phase"], state["step"]
         self._steps_in_all = state.get("steps_in_all", self._step)
-        self._network.load_state_dict(state["network"])
+        self._trained.load_state_dict(state["network"])
         self._ema.load_state_dict(state["ema"])
         self._optimiser.load_state_dict(state["optimiser"])
         if "plateau" in state:

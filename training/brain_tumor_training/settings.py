@@ -121,6 +121,7 @@ class TrainingSettings:
     init: "scratch", "imagenet_lite0", "imagenet_r50", or "segmentation": the encoder of a trained ResUNetPlusPlusLite0.
     trainable_layers: None trains all, a number the head and that
     many last layers of the backbone (0: a frozen backbone). ema_decay 0 keeps the last weights instead of a mean.
+    supervised_strides: of the decoder's steps that get a loss of their own while training (see deep_supervision).
     augmentation: None for none. gradient_norm: None clips nothing. source: whom the recipe follows.
     """
 
@@ -131,6 +132,7 @@ class TrainingSettings:
     init: Literal["scratch", "imagenet_lite0", "imagenet_r50", "segmentation"] = "scratch"
     trainable_layers: int | None = None
     loss: str = "dice_bce"
+    supervised_strides: Sequence[int] = ()
     phases: Sequence[Phase] = (Phase(128, 4000, 2e-3), Phase(256, 900, 1e-3))
     batch_size: int = 16
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)

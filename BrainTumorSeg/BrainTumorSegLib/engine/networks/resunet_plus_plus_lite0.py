@@ -55,9 +55,17 @@ class ResUNetPlusPlusLite0(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps float [B, C, H, W] to tumour logits [B, 1, H, W]. Raises InputError for another shape."""
+        return self.logits(self.decoded(x)[-1])
+
+    def decoded(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Maps float [B, C, H, W] to the decoder's maps at strides 16, 8, 4, 2. Raises InputError for another shape."""
         skips = self.encoder.features(x)
-        x = self.bridge(skips.pop())
+        maps = [self.bridge(skips.pop())]
         for gate, block in zip(self.gates, self.decoder, strict=True):
-            x = functional.interpolate(x, scale_factor=2.0)
-            x = block(torch.cat([x, gate(g=x, x=skips.pop())], dim=1))
-        return functional.pixel_shuffle(self.output(x), _OUTPUT_STRIDE)
+            below = functional.interpolate(maps[-1], scale_factor=2.0)
+            maps.append(block(torch.cat([below, gate(g=below, x=skips.pop())], dim=1)))
+        return maps[1:]
+
+    def logits(self, finest: torch.Tensor) -> torch.Tensor:
+        """The decoder's last map as tumour logits [B, 1, H, W]."""
+        return functional.pixel_shuffle(self.output(finest), _OUTPUT_STRIDE)
