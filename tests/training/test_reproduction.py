@@ -44,7 +44,7 @@ def test_a_published_system_is_measured_under_both_protocols(
     assert main(["reproduce", recipe, *map(str, [*arguments, *options]), *settings, "--set", "batch_size=5"]) == 2
 
     assert main(["report", str(tmp_path / "runs"), str(tmp_path / "reproduction.md")]) == 0
-    assert "1 of 10 published systems were run" in capsys.readouterr().out
+    assert f"1 of {len(published_recipes())} published systems were run" in capsys.readouterr().out
     page = (tmp_path / "reproduction.md").read_text()
     told = page[page.index(f"## {recipe}\n") :].split("\n## ")[0]
     assert "Not the recipe's own run" in told
@@ -76,6 +76,10 @@ def test_without_any_run_the_page_says_that_all_are_missing(tmp_path: Path) -> N
     assert page.count("**Missing: this system was not trained here**") == len(published_recipes())
     assert "leaky run:" not in page
     assert "from weights that can be had: [deng_classifier_lite0](#deng_classifier_lite0)." in page
+    assert (
+        "| [deng_classifier_lite0](#deng_classifier_lite0) | in the protocol of [deng_resnet50](#deng_resnet50) |"
+        in page
+    )
 
 
 def test_a_folder_that_is_not_there_gives_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

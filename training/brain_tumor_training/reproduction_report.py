@@ -104,23 +104,26 @@ def _overview(names: Sequence[str], found: Mapping[str, Reproduced]) -> Iterator
     yield "|---|---|---|---|---|"
     for name in names:
         reproduced = found.get(name)
-        known = publication(name).reported if name in published_recipes() else {}
-        rows: list[tuple[str, float | None]] = [*known.items()] or [("nothing", None)]
+        original = publication(name).stands_in_for if name in published_recipes() else ""
+        rows = _compared(name, original)
         for kind, printed in rows:
             state = "missing" if reproduced is None else ("shortened" if reproduced.is_shortened else "as the recipe")
             values = ["–", "–"]
             if reproduced is not None and kind in COMPARABLE:
                 key = comparable(reproduced, kind)
                 values = [f"{value_of(one, key):.4f} ({_ROWS[key]})" for one in (reproduced.leaky, reproduced.honest)]
-            shown = _stand_in(name) if printed is None else f"{kind} {printed:.4f}"
+            shown = f"{kind} {printed:.4f}" if printed is not None else "–"
+            shown = f"in the protocol of [{original}](#{original})" if original else shown
             yield f"| [{name}](#{name}) | {shown} | {' | '.join(values)} | {state} |"
     yield ""
 
 
-def _stand_in(name: str) -> str:
-    """What the overview says of a system of whose authors nothing is compared."""
-    original = publication(name).stands_in_for if name in published_recipes() else ""
-    return f"in the protocol of [{original}](#{original})" if original else "–"
+def _compared(name: str, original: str) -> list[tuple[str, float | None]]:
+    """What the overview shows of a system, with what its authors print; a stand-in shows what its original prints."""
+    if original:
+        return [(kind, None) for kind in publication(original).reported]
+    known = publication(name).reported if name in published_recipes() else {}
+    return [*known.items()] or [("nothing", None)]
 
 
 def _missing(name: str) -> Iterator[str]:
