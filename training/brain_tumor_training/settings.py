@@ -132,7 +132,7 @@ class TrainingSettings:
     init: Literal["scratch", "imagenet_lite0", "imagenet_r50", "segmentation"] = "scratch"
     trainable_layers: int | None = None
     loss: str = "dice_bce"
-    supervised_strides: Sequence[int] = ()
+    supervised_strides: Sequence[int] = field(default_factory=list)
     phases: Sequence[Phase] = (Phase(128, 4000, 2e-3), Phase(256, 900, 1e-3))
     batch_size: int = 16
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
