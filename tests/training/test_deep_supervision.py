@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from monai.losses import DeepSupervisionLoss
 from torch.nn import functional
 
 from brain_tumor_training.deep_supervision import DeeplySupervised, deep_loss, supervised
@@ -38,10 +37,11 @@ def test_steps_come_from_fine_to_coarse_whatever_the_order_they_are_named_in(net
     assert [(one.shape[1], 64 // one.shape[2]) for one in maps] == [(128, 16), (64, 8), (32, 4), (16, 2)]
 
 
-def test_the_loss_is_that_of_monai_where_all_is_at_full_sampling() -> None:
+def test_each_step_s_loss_weighs_half_of_the_finer_one_s() -> None:
     torch.manual_seed(2)
     logits, mask = torch.randn(2, 4, 16, 16), (torch.rand(2, 1, 16, 16) < 0.3).float()
-    expected = DeepSupervisionLoss(dice_bce, weight_mode="exp")(list(logits.split(1, dim=1)), mask)
+    weights = (1, 0.5, 0.25, 0.125)
+    expected = sum(weight * dice_bce(logits[:, k : k + 1], mask) for k, weight in enumerate(weights))
     torch.testing.assert_close(deep_loss(dice_bce)(logits, mask), expected)
 
 

@@ -44,7 +44,7 @@ def test_a_published_system_is_measured_under_both_protocols(
     assert main(["reproduce", recipe, *map(str, [*arguments, *options]), *settings, "--set", "batch_size=5"]) == 2
 
     assert main(["report", str(tmp_path / "runs"), str(tmp_path / "reproduction.md")]) == 0
-    assert f"1 of {len(published_recipes())} published systems were run" in capsys.readouterr().out
+    assert f"1 of {len(published_recipes())} published recipes were run" in capsys.readouterr().out
     page = (tmp_path / "reproduction.md").read_text()
     told = page[page.index(f"## {recipe}\n") :].split("\n## ")[0]
     assert "Not the recipe's own run" in told

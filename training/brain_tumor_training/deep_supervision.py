@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from monai.losses import DeepSupervisionLoss
 from torch import nn
 from torch.nn import functional
 
@@ -56,10 +57,6 @@ def supervised(network: nn.Module, strides: Sequence[int]) -> nn.Module:
 
 
 def deep_loss(loss: Loss) -> Loss:
-    """The loss of every channel of the logits, each weighing half of the one before, as in MONAI's own."""
-
-    def of_all(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        parts = [loss(one, mask) * 0.5**level for level, one in enumerate(logits.split(1, dim=1))]
-        return torch.stack(parts).sum()
-
-    return of_all
+    """The loss of every channel of the logits, each weighing half of the one before."""
+    of_levels = DeepSupervisionLoss(loss, weight_mode="exp")
+    return lambda logits, mask: of_levels(list(logits.split(1, dim=1)), mask)

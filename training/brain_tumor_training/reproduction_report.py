@@ -105,15 +105,14 @@ def _overview(names: Sequence[str], found: Mapping[str, Reproduced]) -> Iterator
     for name in names:
         reproduced = found.get(name)
         original = publication(name).stands_in_for if name in published_recipes() else ""
-        rows = _compared(name, original)
-        for kind, printed in rows:
+        for kind, printed in _compared(name, original):
             state = "missing" if reproduced is None else ("shortened" if reproduced.is_shortened else "as the recipe")
             values = ["–", "–"]
             if reproduced is not None and kind in COMPARABLE:
                 key = comparable(reproduced, kind)
                 values = [f"{value_of(one, key):.4f} ({_ROWS[key]})" for one in (reproduced.leaky, reproduced.honest)]
-            shown = f"{kind} {printed:.4f}" if printed is not None else "–"
-            shown = f"in the protocol of [{original}](#{original})" if original else shown
+            unprinted = f"in the protocol of [{original}](#{original})" if original else "–"
+            shown = unprinted if printed is None else f"{kind} {printed:.4f}"
             yield f"| [{name}](#{name}) | {shown} | {' | '.join(values)} | {state} |"
     yield ""
 

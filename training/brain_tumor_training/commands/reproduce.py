@@ -62,5 +62,5 @@ def _report(arguments: argparse.Namespace) -> int:
     from brain_tumor_training.reproduction_report import write_report
 
     done, systems = write_report(arguments.runs, arguments.output)
-    print(f"{arguments.output}: {done} of {systems} published systems were run")
+    print(f"{arguments.output}: {done} of {systems} published recipes were run")
     return 0
