@@ -9,7 +9,8 @@ import torch
 from BrainTumorSegLib.engine.device import Compute, choose
 from BrainTumorSegLib.engine.errors import Cancelled, InputError, MemoryExhaustedError
 from BrainTumorSegLib.engine.geometry import Geometry, Volume
-from BrainTumorSegLib.engine.pipeline import Segmenter
+from BrainTumorSegLib.engine.networks.study_refiner import StudyRefiner
+from BrainTumorSegLib.engine.pipeline import Model, Segmenter
 from BrainTumorSegLib.engine.settings import SegmentSettings
 from BrainTumorSegLib.engine.study import Study
 from bundles import bright_flair_model
@@ -92,6 +93,30 @@ def test_the_gate_leaves_out_only_slices_clear_with_their_neighbours(tmp_path: P
     assert [s.index for s in result.slices if s.segmented] == [2, 3, 4, 5, 6]
     np.testing.assert_array_equal(result.mask, study.flair == 180)
     assert all(s.segmented for s in Segmenter(gated, CPU).segment(study, SegmentSettings(gate=0)).slices)
+
+
+def _model_that_adds(tmp_path: Path, logit: float) -> Model:
+    """The bright FLAIR model with a refiner that adds a logit to every pixel of the head, whatever it sees."""
+    model = bright_flair_model(tmp_path)
+    model.segmentation.network.refiner = StudyRefiner()
+    torch.nn.init.constant_(model.segmentation.network.refiner.output.bias, logit)
+    return model
+
+
+def test_a_refiner_has_the_last_word_on_the_logits(tmp_path: Path) -> None:
+    study = _study()
+    unchanged = Segmenter(_model_that_adds(tmp_path, 0.0), CPU).segment(study)
+    np.testing.assert_array_equal(unchanged.mask, study.flair == 180)
+    # Logits of 10 and more are taken for 8: less 9, the lesion is gone.
+    assert not Segmenter(_model_that_adds(tmp_path, -9.0), CPU).segment(study).mask.any()
+
+
+def test_what_the_gate_left_out_stays_out_whatever_the_refiner_says(tmp_path: Path) -> None:
+    model = _model_that_adds(tmp_path, 30.0)
+    assert model.classifier is not None
+    gated = replace(model, classifier=replace(model.classifier, network=_BrightSlices()))
+    result = Segmenter(gated, CPU).segment(_study(), SegmentSettings(gate=0.5))
+    assert np.flatnonzero(result.mask.any(axis=(1, 2))).tolist() == [2, 3, 4, 5, 6]
 
 
 def test_without_a_classifier_every_slice_is_segmented_and_scored_by_its_maximum(tmp_path: Path) -> None:

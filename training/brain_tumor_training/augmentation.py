@@ -22,7 +22,6 @@ BRIGHTEST = 4.0
 
 _SHARE_GAMMA = 0.3
 _SHARE_BRIGHTNESS = 0.5
-_SHARE_BIAS = 0.15
 _SHARE_BLUR = 0.15
 _SHARE_LOW_RESOLUTION = 0.2
 _SHARE_NOISE = 0.2
@@ -70,7 +69,7 @@ def draw_changes(
         ),
         bias=_some(
             rng,
-            _SHARE_BIAS,
+            settings.bias_share,
             rng.uniform(-settings.bias_field, settings.bias_field, (_BIAS_KNOTS, _BIAS_KNOTS)),
             np.zeros((_BIAS_KNOTS, _BIAS_KNOTS)),
         ),

@@ -18,7 +18,7 @@ import torch
 from BrainTumorSegLib.engine.bundle import Recommendation
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.files import atomic_path
-from BrainTumorSegLib.engine.networks.registry import NETWORKS, Task, build_network
+from BrainTumorSegLib.engine.networks.registry import NETWORKS, Task, build_network, refiner_of
 from BrainTumorSegLib.engine.preprocessing import SIZE_PX
 
 LICENCE = "CC-BY-NC-SA-4.0"
@@ -300,9 +300,23 @@ def _postprocessing(description: BundleDescription) -> list[dict[str, Any]]:
             {"_target_": f"{_PARTS}.SaveScores", "output_dir": "@output_dir", "recommendation": recommendation},
         ]
     return [
-        {"_target_": f"{_PARTS}.TumourOnFlair", "recommendation": recommendation},
+        {"_target_": f"{_PARTS}.TumourOnFlair", "recommendation": recommendation} | _refiner(description),
         {"_target_": f"{_PARTS}.SaveTumour", "output_dir": "@output_dir"},
     ]
+
+
+def _refiner(description: BundleDescription) -> dict[str, Any]:
+    """What TumourOnFlair needs besides for a network with a refiner."""
+    if refiner_of(build_network(description.network, description.arguments)) is None:
+        return {}
+    return {
+        "refiner": {
+            "_target_": f"{_PARTS}.BundleRefiner",
+            "name": description.network,
+            "arguments": dict(description.arguments),
+            "weights": "$@bundle_root + '/models/model.pt'",
+        }
+    }
 
 
 def _model_card(description: BundleDescription) -> str:

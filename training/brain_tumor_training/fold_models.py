@@ -52,7 +52,11 @@ class FoldRuns:
     def calibration(self, fold: int) -> dict[str, Any]:
         """By kind of model, what was chosen for it and on whom; None where it is not calibrated."""
         patterns = {CLASSIFIER: self.classifier, SEGMENTATION: self.segmentation}
-        return {kind: calibration_of(_path(pattern, fold)) for kind, pattern in patterns.items() if pattern is not None}
+        return {
+            kind: calibration_of(run_of_fold(pattern, fold))
+            for kind, pattern in patterns.items()
+            if pattern is not None
+        }
 
     def _calibrate(self, runs: Mapping[int, Path], held_out: Mapping[int, Sequence[str]]) -> None:
         if self.cache is None or all(calibration_of(run) for run in runs.values()):
@@ -67,7 +71,7 @@ class FoldRuns:
 def _run_of(pattern: str, fold: int, names: Sequence[str], folds: int) -> Path:
     if _PLACE not in pattern and folds > 1:
         raise InputError(f"'{pattern}' names one run for {folds} folds.", f"Put {_PLACE} where the fold's number is.")
-    path = _path(pattern, fold)
+    path = run_of_fold(pattern, fold)
     split = RunFolder(path).split()
     seen = sorted({*split.training, *split.validation} & set(names))
     if seen:
@@ -78,5 +82,6 @@ def _run_of(pattern: str, fold: int, names: Sequence[str], folds: int) -> Path:
     return path
 
 
-def _path(pattern: str, fold: int) -> Path:
+def run_of_fold(pattern: str, fold: int) -> Path:
+    """The folder that a pattern names for a fold."""
     return Path(pattern.replace(_PLACE, str(fold)))

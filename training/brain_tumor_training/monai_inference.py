@@ -29,6 +29,7 @@ from BrainTumorSegLib.engine.networks.registry import NETWORKS, Task, build_netw
 from BrainTumorSegLib.engine.postprocessing import mask_from_probability
 from BrainTumorSegLib.engine.preprocessing import SIZE_PX, prepare
 from BrainTumorSegLib.engine.reading import StudyPaths, read_study
+from BrainTumorSegLib.engine.refinement import refine
 from BrainTumorSegLib.engine.slice_scores import slice_probabilities
 from BrainTumorSegLib.engine.study import Study
 
@@ -104,22 +105,44 @@ class SliceClassifierInferer(Inferer):
         return logits.reshape(inputs.shape[0], 1, inputs.shape[2])
 
 
+class BundleRefiner:
+    """The refiner of a bundle's network, on the CPU, as ``engine/refinement.py`` takes it."""
+
+    def __init__(self, name: str, arguments: Mapping[str, Any], weights: str) -> None:
+        """weights: the bundle's model.pt, read when the first study comes."""
+        self._name, self._arguments, self._weights = name, arguments, weights
+        self._refiner: nn.Module | None = None
+
+    @torch.inference_mode()
+    def __call__(self, study: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Maps [1, 4, D, H, W] to corrections [1, 1, D, H, W]."""
+        if self._refiner is None:
+            network = build_network(self._name, self._arguments)
+            network.load_state_dict(torch.load(self._weights, map_location="cpu", weights_only=True))
+            self._refiner = network.eval().get_submodule("refiner")
+        return self._refiner(torch.from_numpy(study)).numpy()
+
+
 class TumourOnFlair:
     """Logits "pred" [1, S, 256, 256] to a label map on FLAIR's own grid, as ``braintumorseg segment`` makes it.
 
     "pred" becomes a MetaTensor uint8 [1, I, J, K] (0, 1), MONAI's axes, with FLAIR's affine in RAS; "probability" and
-    "tumour" are the engine's volumes.
+    "tumour" are the engine's volumes. refiner: of a bundle whose network has one.
     """
 
-    def __init__(self, recommendation: Mapping[str, float]) -> None:
+    def __init__(self, recommendation: Mapping[str, float], refiner: BundleRefiner | None = None) -> None:
         self._recommendation = Recommendation(**recommendation)
+        self._refiner = refiner
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Data has the image with its path."""
         study = study_at(Path(data["image"].meta[SOURCE]))
-        chosen = self._recommendation
-        maps = expit(np.asarray(data["pred"][0].cpu(), np.float32) / chosen.temperature)
-        probability = np.clip(prepare(study).restore(maps.astype(np.float32)), 0.0, 1.0)
+        chosen, slices = self._recommendation, prepare(study)
+        logits = np.asarray(data["pred"][0].cpu(), np.float32)
+        if self._refiner is not None:
+            logits = refine(self._refiner, slices.sequences, logits, slices.neighbour_step)
+        maps = expit(logits / chosen.temperature)
+        probability = np.clip(slices.restore(maps.astype(np.float32)), 0.0, 1.0)
         mask = mask_from_probability(probability, study.geometry, chosen.threshold, chosen.min_volume_ml)
         labels = torch.from_numpy(np.ascontiguousarray(mask.transpose(2, 1, 0), np.uint8))[None]
         volumes = {

@@ -31,8 +31,8 @@ class AugmentationSettings:
 
     scale and shear are parts of 1, translate_fraction of the slice's side, affine_probability that of turning,
     scaling, shearing and shifting at all (every second sample is mirrored besides). brightness: part of 1, for each
-    channel. bias_field: largest logarithm of a smooth field. blur_sigma: pixels. low_resolution_zoom: part of the
-    sampling that is kept.
+    channel. bias_field: largest logarithm of a smooth field, which bias_share of the samples get. blur_sigma: pixels.
+    low_resolution_zoom: part of the sampling that is kept.
     """
 
     rotate_deg: float = 20.0
@@ -43,6 +43,7 @@ class AugmentationSettings:
     gamma: tuple[float, float] = (0.7, 1.5)
     brightness: float = 0.25
     bias_field: float = 0.3
+    bias_share: float = 0.15
     noise_std: float = 0.08
     blur_sigma: tuple[float, float] = (0.4, 1.2)
     low_resolution_zoom: tuple[float, float] = (0.4, 1.0)

@@ -16,7 +16,9 @@ from brain_tumor_training.losses import Loss
 from brain_tumor_training.metrics import SliceCounts, count_slices, volumetric_dice
 from brain_tumor_training.settings import TrainingSettings
 from brain_tumor_training.slice_classification import ScoredSlices, roc_auc
+from brain_tumor_training.study_logits import corrected_logits
 from BrainTumorSegLib.engine.device import Compute
+from BrainTumorSegLib.engine.networks.registry import refiner_of
 from BrainTumorSegLib.engine.normalisation import BACKGROUND
 from BrainTumorSegLib.engine.preprocessing import CHANNELS
 
@@ -47,13 +49,20 @@ class ValidationResult:
 def predict(
     network: nn.Module, pool: SlicePool, settings: TrainingSettings, compute: Compute
 ) -> Iterator[PatientLogits]:
-    """Logits of every slice of the pool, patient by patient, without augmentation."""
+    """Logits of every slice of the pool, patient by patient, without augmentation.
+
+    Those of a network with a refiner are of the whole study, as shipped: of both views, and corrected.
+    """
     was_training = network.training
     network.eval()
     channels = [CHANNELS[name] for name in settings.channels]
     for index, patient in enumerate(pool.patients):
         positions = [s for p, s in pool.slices if p == index]
         if not positions:
+            continue
+        if refiner_of(network) is not None:
+            corrected = corrected_logits(network, patient, settings.channels, compute)[positions]
+            yield PatientLogits(patient.name, corrected, patient.mask[positions], patient.neighbour_step)
             continue
         parts = []
         for start in range(0, len(positions), settings.batch_size):

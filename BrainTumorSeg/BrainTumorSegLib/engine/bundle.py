@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from BrainTumorSegLib.engine.errors import ModelError
-from BrainTumorSegLib.engine.networks.registry import NETWORKS, Task, build_network
+from BrainTumorSegLib.engine.networks.registry import NETWORKS, Task, build_network, refiner_of
 from BrainTumorSegLib.engine.preprocessing import CHANNELS, SIZE_PX
 
 _REMEDY = "Download the model again, or import its file."
@@ -50,6 +50,11 @@ class Bundle:
     channels: tuple[str, ...]
     recommendation: Recommendation
     size_px: int = SIZE_PX
+
+    @property
+    def refiner(self) -> nn.Module | None:
+        """The part of the network that sees the whole study, where it has one; see refinement.py."""
+        return refiner_of(self.network)
 
 
 def load_bundle(path: Path) -> Bundle:

@@ -18,10 +18,11 @@ from BrainTumorSegLib.engine.networks.folding import fold_batch_norm
 logger = logging.getLogger(__name__)
 
 MakeInput = Callable[[npt.NDArray[np.intp]], npt.NDArray[np.float32]]
-"""Slice positions [B] -> network input float32 [B, C, H, W]."""
+"""Slice positions [B] -> network input float32 [B, C, H, W]; a study's [1, C, D, H, W] is one position."""
 
 _CPU_BATCH = 4
 _GPU_BATCH = 32
+_SLICES_NDIM = 4
 
 
 class NetworkRunner:
@@ -77,7 +78,9 @@ class NetworkRunner:
 
     @torch.inference_mode()
     def _forward(self, array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        image = torch.from_numpy(array).to(self._device, memory_format=torch.channels_last)
+        image = torch.from_numpy(array).to(self._device)
+        if image.ndim == _SLICES_NDIM:
+            image = image.to(memory_format=torch.channels_last)
         autocast = torch.autocast(self._device.type, self._precision, enabled=self._precision is not torch.float32)
         with autocast, torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             return self._network(image).float().cpu().numpy()

@@ -20,6 +20,7 @@ from BrainTumorSegLib.engine.lesions import find_lesions, slice_measures
 from BrainTumorSegLib.engine.models import ModelStore
 from BrainTumorSegLib.engine.postprocessing import mask_from_probability
 from BrainTumorSegLib.engine.preprocessing import SIZE_PX, AxialSlices, prepare
+from BrainTumorSegLib.engine.refinement import LOGIT_LIMIT, refine
 from BrainTumorSegLib.engine.result import ModelProvenance, Result, SliceScore
 from BrainTumorSegLib.engine.settings import SegmentSettings, UsedSettings
 from BrainTumorSegLib.engine.slice_scores import highest_nearby, slice_probabilities
@@ -93,6 +94,8 @@ class Segmenter:
     def __init__(self, model: Model, compute: Compute) -> None:
         self._model = model
         self._segment = NetworkRunner(model.segmentation.network, compute)
+        refiner = model.segmentation.refiner
+        self._refine = NetworkRunner(refiner, compute) if refiner is not None else None
         self._classify = NetworkRunner(model.classifier.network, compute) if model.classifier else None
 
     def segment(
@@ -157,11 +160,15 @@ class Segmenter:
         if not len(positions):
             return maps
         views = (1, -1) if tta else (1,)
+        logits = np.full_like(maps, -LOGIT_LIMIT)
+        logits[positions] = 0.0
         for number, step in enumerate(views):
             start = number / len(views)
-            maps[positions] += self._view(
+            logits[positions] += self._view(
                 slices, positions, step, partial(_report_part, on_fraction, start, len(views)), is_cancelled
             ) / len(views)
+        logits = self._in_study(slices, logits, is_cancelled)
+        maps[positions] = expit(logits[positions] / self._model.segmentation.recommendation.temperature)
         return maps
 
     def _view(
@@ -172,14 +179,26 @@ class Segmenter:
         on_fraction: Callable[[float], None],
         is_cancelled: Callable[[], bool],
     ) -> npt.NDArray[np.float32]:
-        """Tumour probability [B, 256, 256] of the slices seen as they are (step 1) or mirrored left-right (step -1)."""
+        """Tumour logits [B, 256, 256] of the slices seen as they are (step 1) or mirrored left-right (step -1)."""
         bundle = self._model.segmentation
 
         def make_input(some: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
             return np.ascontiguousarray(slices.channels(bundle.channels, some)[..., ::step])
 
-        logits = self._segment.run(make_input, positions, on_fraction, is_cancelled)
-        return expit(logits[:, 0, :, ::step] / bundle.recommendation.temperature)
+        return self._segment.run(make_input, positions, on_fraction, is_cancelled)[:, 0, :, ::step]
+
+    def _in_study(
+        self, slices: AxialSlices, logits: npt.NDArray[np.float32], is_cancelled: Callable[[], bool]
+    ) -> npt.NDArray[np.float32]:
+        """The logits [S, 256, 256] as the model's refiner corrects them; as they are where it has none."""
+        runner = self._refine
+        if runner is None:
+            return logits
+
+        def correct(study: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+            return runner.run(lambda _: study, np.zeros(1, np.intp), lambda _: None, is_cancelled)
+
+        return refine(correct, slices.sequences, logits, slices.neighbour_step)
 
     def _result(
         self,
@@ -196,7 +215,7 @@ class Segmenter:
         small = _left_out(probability, mask, study.geometry.voxel_volume_ml, used)
         if scores is None:
             scores = maps.max(axis=(1, 2))
-        runners = [runner for runner in (self._segment, self._classify) if runner]
+        runners = [runner for runner in (self._segment, self._refine, self._classify) if runner]
         notes = [note for runner in runners for note in runner.notes]
         return Result(
             study=study,

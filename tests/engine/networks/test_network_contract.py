@@ -21,12 +21,12 @@ CHOICES: dict[str, tuple[str, dict[str, Any]]] = {
     "ResUNetPlusPlus": ("ResUNetPlusPlus", {}),
     "ResUNetPlusPlusJha": ("ResUNetPlusPlusJha", {}),
     "ResUNetPlusPlusLite0": ("ResUNetPlusPlusLite0", {}),
-    "ResUNetPlusPlusFineCoarse": ("ResUNetPlusPlusFineCoarse", {}),
+    "ResUNetPlusPlusInStudy": ("ResUNetPlusPlusInStudy", {}),
     "ResNet50-flatten": ("ResNet50Classifier", {"head": "flatten", "image_size": 128}),
     "ResNet50-global": ("ResNet50Classifier", {"head": "global_average"}),
     "EfficientNetLite0": ("EfficientNetLite0Classifier", {}),
 }
-MULTIPLES = {"ResUNet": 16, "ResUNetPlusPlus": 16, "ResUNetPlusPlusJha": 16, "ResUNetPlusPlusFineCoarse": 64}
+MULTIPLES = {"ResUNet": 16, "ResUNetPlusPlus": 16, "ResUNetPlusPlusJha": 16}
 """What sides must be multiples of, where it is not the 32 of networks that halve five times."""
 
 
@@ -113,7 +113,8 @@ def test_training_reaches_every_parameter(case: Case):
     network = deepcopy(case.network).train()
     network(case.x).square().sum().backward()
     unreached = [key for key, parameter in network.named_parameters() if parameter.grad is None]
-    assert unreached == []
+    # A refiner is no part of what slices go through; test_study_refiner.py has the same test for it.
+    assert [key for key in unreached if not key.startswith("refiner.")] == []
 
 
 def test_saved_weights_load_strictly_without_unpickling(case: Case):

@@ -23,12 +23,13 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights", type=Path, metavar="FILE", help="local file with the weights that the recipe starts from"
     )
+    add_change_option(parser, "batch_size=8 or phases.0.epochs=3")
+
+
+def add_change_option(parser: argparse.ArgumentParser, example: str) -> None:
+    """Changes of settings, one by one."""
     parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="ID=VALUE",
-        help="change a setting, such as batch_size=8 or phases.0.epochs=3",
+        "--set", action="append", default=[], metavar="ID=VALUE", help=f"change a setting, such as {example}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The one check that every network makes on its input before it computes."""
+"""The checks that networks make on their input before they compute."""
 
 from __future__ import annotations
 
@@ -23,4 +23,15 @@ def check_input(x: torch.Tensor, channels: int, multiple: int = 16) -> None:
         raise InputError(
             f"The network takes slices whose sides are multiples of {multiple} pixels, but got {height} x {width}.",
             f"Pad or resample them; the next valid size is {valid[0]} x {valid[1]}.",
+        )
+
+
+def check_study(x: torch.Tensor, channels: int, multiple: int) -> None:
+    """Raises InputError unless x is [B, channels, D, H, W] with H and W positive multiples of ``multiple``."""
+    height, width = x.shape[-2:]
+    if x.ndim != 5 or x.shape[1] != channels or not height or not width or height % multiple or width % multiple:
+        raise InputError(
+            f"The network takes [B, {channels}, D, H, W] with sides that are multiples of {multiple}, but got an array "
+            f"of shape {list(x.shape)}.",
+            "This is a defect; please report it.",
         )

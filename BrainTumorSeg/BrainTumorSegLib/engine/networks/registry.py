@@ -36,7 +36,7 @@ NETWORKS: Mapping[str, NetworkEntry] = MappingProxyType(
         "ResUNetPlusPlus": NetworkEntry("resunet_plus_plus", Task.SEGMENTATION),
         "ResUNetPlusPlusJha": NetworkEntry("resunet_plus_plus_jha", Task.SEGMENTATION),
         "ResUNetPlusPlusLite0": NetworkEntry("resunet_plus_plus_lite0", Task.SEGMENTATION),
-        "ResUNetPlusPlusFineCoarse": NetworkEntry("resunet_plus_plus_fine_coarse", Task.SEGMENTATION),
+        "ResUNetPlusPlusInStudy": NetworkEntry("resunet_plus_plus_in_study", Task.SEGMENTATION),
         "ResNet50Classifier": NetworkEntry("classifiers", Task.CLASSIFICATION),
         "EfficientNetLite0Classifier": NetworkEntry("classifiers", Task.CLASSIFICATION),
     }
@@ -65,3 +65,8 @@ def check_channels(channels: object) -> None:
     """Raises ValueError unless it is a positive integer: PyTorch builds a network of no channels with a warning."""
     if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
         raise ValueError(f"input_channels must be a positive integer, not {channels!r}")
+
+
+def refiner_of(network: nn.Module) -> nn.Module | None:
+    """The part called ``refiner`` of a segmentation network that has one: it corrects the slices' logits."""
+    return dict(network.named_children()).get("refiner")
