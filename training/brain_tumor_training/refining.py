@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from brain_tumor_training.loop import CHECKPOINT_EVERY, LOG_EVERY, Progress
+from brain_tumor_training.loop import LOG_EVERY, Progress
 from brain_tumor_training.optimisation import learning_rate
 from brain_tumor_training.recipe import settings_of_run
 from brain_tumor_training.run_folder import RunFolder
@@ -123,7 +123,7 @@ class _Refining:
                 rate = slices / max(time.monotonic() - started, 1e-9)
                 self._run.log(0, self._step, math.fsum(losses) / len(losses), self._rate(), rate)
                 started, losses, slices = time.monotonic(), [], 0
-            if self._step % CHECKPOINT_EVERY == 0:
+            if self._step % self._settings.checkpoint_every == 0:
                 self._save_checkpoint()
         return self._ema.module
 

@@ -40,6 +40,7 @@ class RefinementSettings:
     changed alike. logit_scale, logit_shift_std: another network is more or less certain, and finds more or less.
     gate_share: of the samples whose slices without a finding get what the gate leaves behind. crop_share,
     smallest_crop: of the samples that show a part of the stack, and how much of it they show at least.
+    checkpoint_every: steps.
     """
 
     views: Mapping[str, StudyView] = field(default_factory=_views)
@@ -55,6 +56,7 @@ class RefinementSettings:
     logit_shift_std: float = 0.4
     gate_share: float = 0.5
     crop_share: float = 0.3
+    checkpoint_every: int = 100
     smallest_crop: float = 0.6
 
 
