@@ -38,6 +38,12 @@ def test_threshold_is_where_the_volumetric_dice_is_best() -> None:
     assert choose_threshold([_segmented(2.0)], 2.0) >= 0.75
 
 
+def test_of_thresholds_that_do_equally_well_the_one_next_to_a_half_is_taken() -> None:
+    sure = _segmented(0.0)
+    sharp = PatientLogits("b", np.where(sure.mask, 20, -20).astype(np.float32), sure.mask)
+    assert choose_threshold([sharp], 2.0) == 0.5
+
+
 def _with_specks(specks: int, in_reference: bool) -> PatientLogits:
     """A tumour with specks of 0.16 mL (36 pixels) far from it, which the reference has or has not."""
     logits, mask = np.full((2, 96, 96), -5.0, np.float32), np.zeros((2, 96, 96), bool)
