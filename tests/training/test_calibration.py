@@ -34,7 +34,8 @@ def _segmented(shift: float) -> PatientLogits:
 
 
 def test_threshold_is_where_the_volumetric_dice_is_best() -> None:
-    assert choose_threshold([_segmented(0.0)], 2.0) == pytest.approx(0.3, abs=0.11)
+    assert choose_threshold([_segmented(0.0)], 2.0) == 0.5
+    assert choose_threshold([_segmented(-2.0)], 2.0) <= 0.25
     assert choose_threshold([_segmented(2.0)], 2.0) >= 0.75
 
 
