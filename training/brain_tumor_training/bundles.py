@@ -87,7 +87,7 @@ def export_bundle(description: BundleDescription, weights: Mapping[str, torch.Te
     """Writes ``folder/NAME-VERSION.zip``, byte for byte the same for the same weights.
 
     Floating-point weights are stored as float16, and those of convolutions and dense layers with SIGNIFICANT_BITS,
-    whose zip is a third smaller; metrics must come from such weights.
+    whose zip is a quarter smaller; metrics must come from such weights.
     Raises InputError if the weights don't fit the described network.
     """
     halved = {name: _shortened(tensor) for name, tensor in weights.items()}

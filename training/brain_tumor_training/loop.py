@@ -19,12 +19,13 @@ from brain_tumor_training.augmentation import change
 from brain_tumor_training.data import Batch, SlicePool, SliceStream
 from brain_tumor_training.deep_supervision import deep_loss, supervised
 from brain_tumor_training.distributed import BatchShare, Processes
+from brain_tumor_training.forward import forward
 from brain_tumor_training.initialisation import set_training_mode
 from brain_tumor_training.losses import loss_named
 from brain_tumor_training.optimisation import EarlyStop, Plateau, build_optimiser, keras_epsilon, learning_rate
 from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.settings import Phase, TrainingSettings
-from brain_tumor_training.validation import ValidationResult, forward, validate
+from brain_tumor_training.validation import ValidationResult, validate
 from BrainTumorSegLib.engine.device import Compute
 from BrainTumorSegLib.engine.normalisation import BACKGROUND
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from brain_tumor_training.cache import CachedPatient, load_cache
 from brain_tumor_training.data import take_slice
+from brain_tumor_training.forward import forward
 from brain_tumor_training.recipe import settings_of_run
 from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.study_settings import StudyView
@@ -28,7 +29,6 @@ from BrainTumorSegLib.engine.refinement import COARSE_PX, limited, refine
 LOSS_PX = SIZE_PX // 2
 """Rows and columns at which a refiner's loss is computed."""
 _BATCH = 8
-_SLICES_NDIM = 4
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class StudyLogits:
     fine: npt.NDArray[np.float16]
 
 
+@torch.inference_mode()
 def slice_logits(
     network: nn.Module,
     patient: CachedPatient,
@@ -54,10 +55,12 @@ def slice_logits(
         some = range(start, min(start + _BATCH, len(patient.mask)))
         images = np.stack([take_slice(patient, s, wanted, variant, dropped)[0] for s in some]) + BACKGROUND
         image = torch.from_numpy(images.clip(BACKGROUND, 3))
-        parts.append((_forward(network, image, compute) + _forward(network, image.flip(-1), compute).flip(-1)) / 2)
+        both = forward(network, image, compute) + forward(network, image.flip(-1), compute).flip(-1)
+        parts.append(both.cpu() / 2)
     return torch.cat(parts)[:, 0].numpy()
 
 
+@torch.inference_mode()
 def corrected_logits(
     network: nn.Module, patient: CachedPatient, channels: Sequence[str], compute: Compute
 ) -> npt.NDArray[np.float32]:
@@ -65,21 +68,10 @@ def corrected_logits(
     refiner = network.get_submodule("refiner")
 
     def correct(study: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return _forward(refiner, torch.from_numpy(study), compute).numpy()
+        return forward(refiner, torch.from_numpy(study), compute).cpu().numpy()
 
     logits = slice_logits(network, patient, channels, compute)
     return refine(correct, np.asarray(patient.variants[0], np.float32), logits, patient.neighbour_step)
-
-
-@torch.inference_mode()
-def _forward(network: nn.Module, image: torch.Tensor, compute: Compute) -> torch.Tensor:
-    image = image.to(compute.device)
-    if image.ndim == _SLICES_NDIM:
-        image = image.contiguous(memory_format=torch.channels_last)
-    reduced = compute.precision is not torch.float32
-    with torch.autocast(compute.device.type, compute.precision, enabled=reduced):
-        logits: torch.Tensor = network(image)
-    return logits.float().cpu()
 
 
 class UnseenLogits:

@@ -12,6 +12,7 @@ from scipy.special import expit
 from torch import nn
 
 from brain_tumor_training.data import SlicePool, take_slice
+from brain_tumor_training.forward import forward
 from brain_tumor_training.losses import Loss
 from brain_tumor_training.metrics import SliceCounts, count_slices, volumetric_dice
 from brain_tumor_training.settings import TrainingSettings
@@ -77,15 +78,6 @@ def predict(
             patient.neighbour_step,
         )
     network.train(was_training)
-
-
-def forward(network: nn.Module, image: torch.Tensor, compute: Compute) -> torch.Tensor:
-    """Float32 logits of a batch, computed in the device's precision."""
-    image = image.to(compute.device, memory_format=torch.channels_last)
-    reduced = compute.precision is not torch.float32
-    with torch.autocast(compute.device.type, compute.precision, enabled=reduced):
-        logits: torch.Tensor = network(image)
-    return logits.float()
 
 
 def validate(
