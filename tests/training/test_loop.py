@@ -13,6 +13,8 @@ from brain_tumor_training.settings import OptimiserSettings, Phase, ValidationSe
 from BrainTumorSegLib.engine.errors import InputError
 from training_phantom import CPU, SIZE_PX, load_pools, tiny_network, tiny_settings
 
+LOOKS = {"validation": ValidationSettings(every_steps=2)}
+
 
 def _weights(path: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)
@@ -27,11 +29,16 @@ def _trainer(run: Path, **changes: object) -> Trainer:
     return Trainer(tiny_network(), tiny_settings(**changes), CPU, run)
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [{"validation": ValidationSettings(every_steps=2, patience=50)}, {"averaged_phases": 2, **LOOKS}],
+    ids=["the best", "a mean"],
+)
 @pytest.mark.parametrize("stops", [[3], [7], [9, 1]], ids=["in a phase", "between phases", "twice"])
 def test_an_interrupted_run_ends_with_the_very_weights_of_an_uninterrupted_one(
-    tmp_path: Path, stops: list[int]
+    tmp_path: Path, stops: list[int], kept: dict[str, object]
 ) -> None:
-    changes = {"validation": ValidationSettings(every_steps=2, patience=50), "ema_decay": 0.7}
+    changes = {"ema_decay": 0.7, **kept}
     whole = _trainer(tmp_path / "whole", **changes).fit(load_pools)
     for steps in stops:
         assert _trainer(tmp_path / "parts", **changes).fit(load_pools, stop_after=steps) is None
@@ -57,6 +64,29 @@ def test_the_mean_of_the_weights_starts_anew_with_each_phase(tmp_path: Path) -> 
     last = _weights(_trainer(tmp_path / "last", phases=(moving,), ema_decay=0.0).fit(load_pools))
     mean = _weights(_trainer(tmp_path / "mean", phases=(moving, still), ema_decay=0.99).fit(load_pools))
     torch.testing.assert_close(mean["0.weight"], last["0.weight"], rtol=1e-5, atol=1e-6)
+
+
+def test_the_finished_weights_are_the_mean_of_the_last_phases_ends(tmp_path: Path) -> None:
+    phases = [Phase(SIZE_PX, 4, 1e-2) for _ in range(3)]
+    ends = [_weights(_trainer(tmp_path / str(count), phases=phases[:count]).fit(load_pools)) for count in range(1, 4)]
+    found = _weights(_trainer(tmp_path / "mean", phases=phases, averaged_phases=2).fit(load_pools))
+    assert not torch.equal(ends[1]["0.weight"], ends[2]["0.weight"])
+    weights = {name: tensor for name, tensor in found.items() if tensor.is_floating_point()}
+    for name, tensor in weights.items():
+        torch.testing.assert_close(tensor, (ends[1][name] + ends[2][name]) / 2, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_mean_of_phases_that_are_not_there_is_refused(count: int) -> None:
+    phases = (Phase(SIZE_PX, 4), Phase(SIZE_PX, 4))
+    with pytest.raises(InputError, match=rf"last {count} of 2 phases.*from 1 to that of the phases"):
+        tiny_settings(phases=phases, averaged_phases=count)
+
+
+def test_the_best_weights_and_a_mean_are_not_had_together() -> None:
+    phases = (Phase(SIZE_PX, 4), Phase(SIZE_PX, 4))
+    with pytest.raises(InputError, match=r"best weights and a mean.*Leave out averaged_phases"):
+        tiny_settings(phases=phases, averaged_phases=2, validation=ValidationSettings(patience=3))
 
 
 def test_another_seed_gives_other_weights(tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ class Trainer:
     """Trains one network and leaves everything about it in a run folder.
 
     The folder gets log.csv and validation.csv, checkpoint.pt, from which an interrupted run goes on with the very
-    numbers it would have had, and at the end weights.pt: the EMA weights, or the best ones where a recipe stops early.
+    numbers it would have had, and at the end weights.pt: the EMA weights, or the mean of those at the ends of the last
+    phases where a recipe says so, or the best ones where it stops early.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Trainer:
         self._trained = supervised(self._network, settings.supervised_strides)
         self._parallel = processes.wrap(self._trained)
         self._ema = self._new_mean()
+        self._ends = AveragedModel(self._network, use_buffers=True)
         self._optimiser = build_optimiser(
             settings.optimiser, self._trained.parameters(), settings.phases[0].learning_rate
         )
@@ -102,8 +104,7 @@ class Trainer:
             if budget <= 0:
                 self._save_checkpoint()
                 return None
-            self._phase, self._step = self._phase + 1, 0
-            self._save_checkpoint()
+            self._end_phase()
         if self._processes.is_first:
             self._run.finish(self._final_weights())
         self._processes.wait()
@@ -139,6 +140,12 @@ class Trainer:
             if budget <= 0 and self._step < steps:
                 return budget
         return max(budget, 1)
+
+    def _end_phase(self) -> None:
+        if self._phase >= len(self._settings.phases) - self._settings.averaged_phases:
+            self._ends.update_parameters(self._ema.module)
+        self._phase, self._step = self._phase + 1, 0
+        self._save_checkpoint()
 
     def _new_mean(self) -> AveragedModel:
         mean = get_ema_multi_avg_fn(self._settings.ema_decay)
@@ -213,10 +220,10 @@ class Trainer:
         logger.info("phase %d step %d loss %.4f %.1f slices/s", self._phase, self._step, loss, slices_per_s)
 
     def _final_weights(self) -> dict[str, torch.Tensor]:
-        """The best weights where the recipe keeps them, or else the average."""
-        if self._settings.validation is not None and self._settings.validation.patience is not None:
+        """The best weights where the recipe keeps them, or else the mean of the last phases' ends."""
+        if self._settings.keeps_best:
             return self._run.load_best()
-        return self._ema.module.state_dict()
+        return self._ends.module.state_dict()
 
     def _save_checkpoint(self) -> None:
         if not self._processes.is_first:
@@ -228,6 +235,7 @@ class Trainer:
                 "steps_in_all": self._steps_in_all,
                 "network": self._trained.state_dict(),
                 "ema": self._ema.state_dict(),
+                "ends": self._ends.state_dict(),
                 "optimiser": self._optimiser.state_dict(),
                 "plateau": self._plateau.state(),
                 "early_stop": self._stop.state(),
@@ -242,6 +250,8 @@ class Trainer:
         self._steps_in_all = state.get("steps_in_all", self._step)
         self._trained.load_state_dict(state["network"])
         self._ema.load_state_dict(state["ema"])
+        if "ends" in state:
+            self._ends.load_state_dict(state["ends"])
         self._optimiser.load_state_dict(state["optimiser"])
         if "plateau" in state:
             self._plateau.restore(state["plateau"])

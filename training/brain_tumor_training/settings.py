@@ -124,6 +124,8 @@ class TrainingSettings:
     many last layers of the backbone (0: a frozen backbone). ema_decay 0 keeps the last weights instead of a mean.
     supervised_strides: of the decoder's steps that get a loss of their own while training (see deep_supervision).
     augmentation: None for none. gradient_norm: None clips nothing. source: whom the recipe follows.
+    averaged_phases: the finished weights are the mean of those at the ends of this many last phases (stochastic weight
+    averaging, Izmailov et al. 2018, of the ends of restarted cosines); 1 keeps those of the last.
     """
 
     task: Literal["segmentation", "classification"]
@@ -137,6 +139,7 @@ class TrainingSettings:
     phases: Sequence[Phase] = (Phase(128, 4000, 2e-3), Phase(256, 900, 1e-3))
     batch_size: int = 16
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    averaged_phases: int = 1
     ema_decay: float = 0.998
     gradient_norm: float | None = 1.0
     seed: int = 20260101
@@ -147,6 +150,21 @@ class TrainingSettings:
     source: str = "this project"
 
     def __post_init__(self) -> None:
-        """Raises InputError for a stop or a plateau without validation."""
+        """Raises InputError for a plateau without validation, and for a mean of phases that there can't be."""
         if self.validation is None and any(phase.schedule == "plateau" for phase in self.phases):
             raise InputError("A plateau needs validation.", "Add the recipe's part 'validation', or use a cosine.")
+        if not 1 <= self.averaged_phases <= len(self.phases):
+            raise InputError(
+                f"The mean of the last {self.averaged_phases} of {len(self.phases)} phases can't be taken.",
+                "Set averaged_phases to a number from 1 to that of the phases.",
+            )
+        if self.averaged_phases > 1 and self.keeps_best:
+            raise InputError(
+                "Both the best weights and a mean of several phases are asked for.",
+                "Leave out averaged_phases, or the validation's patience.",
+            )
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the finished weights are the best ones that validation saw."""
+        return self.validation is not None and self.validation.patience is not None
