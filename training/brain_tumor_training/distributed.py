@@ -88,6 +88,11 @@ class BatchShare(Sampler[list[int]]):
         self._processes = processes
         processes.share_of(batch_size)
 
+    @property
+    def samples(self) -> int:
+        """Of all batches and processes."""
+        return self._batches * self._batch_size
+
     def __len__(self) -> int:
         return self._batches - self._first
 

@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from brain_tumor_training.augmentation import change
+from brain_tumor_training.averaging import STATISTICS_BATCHES, PhaseEnds, measure_statistics
 from brain_tumor_training.data import Batch, SlicePool, SliceStream
 from brain_tumor_training.deep_supervision import deep_loss, supervised
 from brain_tumor_training.distributed import BatchShare, Processes
@@ -73,7 +74,7 @@ class Trainer:
         self._trained = supervised(self._network, settings.supervised_strides)
         self._parallel = processes.wrap(self._trained)
         self._ema = self._new_mean()
-        self._ends = AveragedModel(self._network, use_buffers=True)
+        self._ends = PhaseEnds(self._network)
         self._optimiser = build_optimiser(
             settings.optimiser, self._trained.parameters(), settings.phases[0].learning_rate
         )
@@ -106,7 +107,7 @@ class Trainer:
                 return None
             self._end_phase()
         if self._processes.is_first:
-            self._run.finish(self._final_weights())
+            self._run.finish(self._final_weights(load))
         self._processes.wait()
         return self._run.weights
 
@@ -121,7 +122,8 @@ class Trainer:
         look_every = self._look_every(per_epoch)
         set_training_mode(self._trained)
         started, losses = time.monotonic(), []
-        for batch in self._batches(pools.training, phase, steps, workers):
+        share = BatchShare(steps, self._settings.batch_size, self._step, self._processes)
+        for batch in self._batches(pools.training, phase, share, workers):
             losses.append(self._train_step(*self._changed(batch, phase), self._rate(phase, steps)))
             self._step += 1
             self._steps_in_all += 1
@@ -143,7 +145,7 @@ class Trainer:
 
     def _end_phase(self) -> None:
         if self._phase >= len(self._settings.phases) - self._settings.averaged_phases:
-            self._ends.update_parameters(self._ema.module)
+            self._ends.add(self._ema.module)
         self._phase, self._step = self._phase + 1, 0
         self._save_checkpoint()
 
@@ -155,11 +157,10 @@ class Trainer:
         look = self._settings.validation
         return look.every_steps if look is not None and look.every_steps is not None else per_epoch
 
-    def _batches(self, pool: SlicePool, phase: Phase, steps: int, workers: int) -> Iterator[Batch]:
+    def _batches(self, pool: SlicePool, phase: Phase, share: BatchShare, workers: int) -> Iterator[Batch]:
         settings = self._settings
         seed = settings.seed + self._phase
-        stream = SliceStream(pool, settings, phase.size_px, steps * settings.batch_size, seed, phase.crop_px)
-        share = BatchShare(steps, settings.batch_size, self._step, self._processes)
+        stream = SliceStream(pool, settings, phase.size_px, share.samples, seed, phase.crop_px)
         yield from DataLoader(
             stream,
             batch_sampler=share,
@@ -219,11 +220,22 @@ class Trainer:
             self._run.log(self._phase, self._step, loss, rate, slices_per_s)
         logger.info("phase %d step %d loss %.4f %.1f slices/s", self._phase, self._step, loss, slices_per_s)
 
-    def _final_weights(self) -> dict[str, torch.Tensor]:
+    def _final_weights(self, load: LoadPools) -> dict[str, torch.Tensor]:
         """The best weights where the recipe keeps them, or else the mean of the last phases' ends."""
         if self._settings.keeps_best:
             return self._run.load_best()
-        return self._ends.module.state_dict()
+        mean = self._ends.network
+        if self._settings.averaged_phases > 1:
+            torch.manual_seed(self._settings.seed)
+            measure_statistics(mean, self._images_for_statistics(load), self._compute)
+        return mean.state_dict()
+
+    def _images_for_statistics(self, load: LoadPools) -> Iterator[torch.Tensor]:
+        """Such as the last phase showed, but others; all in this process."""
+        phase = self._settings.phases[-1]
+        share = BatchShare(STATISTICS_BATCHES, self._settings.batch_size, 0, Processes())
+        for batch in self._batches(load(phase.size_px).training, phase, share, workers=0):
+            yield self._changed(batch, phase)[0]
 
     def _save_checkpoint(self) -> None:
         if not self._processes.is_first:
@@ -235,7 +247,7 @@ class Trainer:
                 "steps_in_all": self._steps_in_all,
                 "network": self._trained.state_dict(),
                 "ema": self._ema.state_dict(),
-                "ends": self._ends.state_dict(),
+                "ends": self._ends.state(),
                 "optimiser": self._optimiser.state_dict(),
                 "plateau": self._plateau.state(),
                 "early_stop": self._stop.state(),
@@ -251,7 +263,7 @@ class Trainer:
         self._trained.load_state_dict(state["network"])
         self._ema.load_state_dict(state["ema"])
         if "ends" in state:
-            self._ends.load_state_dict(state["ends"])
+            self._ends.restore(state["ends"])
         self._optimiser.load_state_dict(state["optimiser"])
         if "plateau" in state:
             self._plateau.restore(state["plateau"])

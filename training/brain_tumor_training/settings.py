@@ -124,8 +124,8 @@ class TrainingSettings:
     many last layers of the backbone (0: a frozen backbone). ema_decay 0 keeps the last weights instead of a mean.
     supervised_strides: of the decoder's steps that get a loss of their own while training (see deep_supervision).
     augmentation: None for none. gradient_norm: None clips nothing. source: whom the recipe follows.
-    averaged_phases: the finished weights are the mean of those at the ends of this many last phases (stochastic weight
-    averaging, Izmailov et al. 2018, of the ends of restarted cosines); 1 keeps those of the last.
+    averaged_phases: the finished weights are the mean of those at the ends of this many last phases, see averaging;
+    1 keeps those of the last.
     """
 
     task: Literal["segmentation", "classification"]
@@ -162,6 +162,11 @@ class TrainingSettings:
             raise InputError(
                 "Both the best weights and a mean of several phases are asked for.",
                 "Leave out averaged_phases, or the validation's patience.",
+            )
+        if self.averaged_phases > 1 and self.trainable_layers is not None:
+            raise InputError(
+                "A mean of several phases measures all normalisations anew, those of frozen layers too.",
+                "Leave out averaged_phases, or trainable_layers.",
             )
 
     @property
