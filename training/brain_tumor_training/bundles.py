@@ -15,6 +15,7 @@ import monai
 import numpy
 import torch
 
+from brain_tumor_training.shortening import shortened
 from BrainTumorSegLib.engine.bundle import Recommendation
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.files import atomic_path
@@ -31,9 +32,6 @@ _PARTS = "brain_tumor_training.monai_inference"
 
 MEASURED = "Measured on patients that training did not see, with these float16 weights"
 """How a bundle's metrics came about, where nothing else is said."""
-
-SIGNIFICANT_BITS = 6
-"""Of the weights of convolutions and dense layers; the last bits are noise that doesn't compress."""
 
 _ZIP_DATE = (2026, 1, 1, 0, 0, 0)
 _DATA_LICENCE = """\
@@ -86,13 +84,12 @@ class BundleDescription:
 def export_bundle(description: BundleDescription, weights: Mapping[str, torch.Tensor], folder: Path) -> Path:
     """Writes ``folder/NAME-VERSION.zip``, byte for byte the same for the same weights.
 
-    Floating-point weights are stored as float16, and those of convolutions and dense layers with SIGNIFICANT_BITS,
-    whose zip is a quarter smaller; metrics must come from such weights.
+    Floating-point weights are stored as float16 and shortened, see shortening; metrics must come from such weights.
     Raises InputError if the weights don't fit the described network.
     """
-    halved = {name: _shortened(tensor) for name, tensor in weights.items()}
+    stored = {name: shortened(tensor) for name, tensor in weights.items()}
     try:
-        build_network(description.network, description.arguments).load_state_dict(halved)
+        build_network(description.network, description.arguments).load_state_dict(stored)
     except RuntimeError as error:
         raise InputError(
             f"The weights don't fit {description.network}: {error}.", "Name the network they were trained as."
@@ -100,22 +97,9 @@ def export_bundle(description: BundleDescription, weights: Mapping[str, torch.Te
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{description.name}-{description.version}.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in _files(description, halved).items():
+        for name, content in _files(description, stored).items():
             archive.writestr(zipfile.ZipInfo(f"{description.name}/{name}", _ZIP_DATE), content, zipfile.ZIP_DEFLATED)
     return path
-
-
-def _shortened(tensor: torch.Tensor) -> torch.Tensor:
-    if not tensor.is_floating_point():
-        return tensor
-    # Scales, shifts and statistics are few, and act on whole channels.
-    return _rounded(tensor).half() if tensor.ndim > 1 else tensor.half()
-
-
-def _rounded(tensor: torch.Tensor) -> torch.Tensor:
-    """To the nearest value of SIGNIFICANT_BITS."""
-    mantissa, exponent = torch.frexp(tensor.float())
-    return torch.ldexp(torch.round(mantissa * 2**SIGNIFICANT_BITS) / 2**SIGNIFICANT_BITS, exponent)
 
 
 def write_index(folder: Path, descriptions: list[BundleDescription]) -> Path:
