@@ -113,7 +113,7 @@ def coarsen(slices: npt.NDArray[np.float32], size_px: int) -> npt.NDArray[np.flo
 
     Raises GeometryError unless the sides are multiples of size_px.
     """
-    *lead, height, width = slices.shape
+    height, width = slices.shape[-2:]
     if height % size_px or width % size_px:
         raise GeometryError(
             f"Slices of {height} x {width} pixels can't be brought to {size_px} x {size_px} by blocks.",
