@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import training_phantom
+from brain_tumor_training.averaging import STATISTICS_BATCHES
 from brain_tumor_training.loop import Pools, Trainer
 from brain_tumor_training.settings import OptimiserSettings, Phase, ValidationSettings
 from BrainTumorSegLib.engine.errors import InputError
@@ -50,6 +51,15 @@ def test_an_interrupted_run_ends_with_the_very_weights_of_an_uninterrupted_one(
     assert _rows(tmp_path / "whole" / "validation.csv") == _rows(tmp_path / "parts" / "validation.csv")
 
 
+def test_a_run_begun_by_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    _trainer(tmp_path).fit(load_pools, stop_after=3)
+    checkpoint = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del checkpoint["ends"]
+    torch.save(checkpoint, tmp_path / "checkpoint.pt")
+    with pytest.raises(InputError, match=r"earlier version.*Choose another folder"):
+        _trainer(tmp_path).fit(load_pools)
+
+
 def test_training_lowers_the_loss_and_logs_it(tmp_path: Path) -> None:
     _trainer(tmp_path, phases=(Phase(SIZE_PX, 80, 2e-2, 3),), augmentation=None).fit(load_pools)
     losses = [float(row["loss"]) for row in _rows(tmp_path / "log.csv")]
@@ -74,6 +84,7 @@ def test_the_finished_weights_are_the_mean_of_the_last_phases_ends(tmp_path: Pat
     learned = [name for name, _ in tiny_network().named_parameters()]
     for name in learned:
         torch.testing.assert_close(found[name], (ends[1][name] + ends[2][name]) / 2, rtol=1e-5, atol=1e-7)
+    assert found["1.num_batches_tracked"] == STATISTICS_BATCHES  # statistics of its own, not their mean
 
 
 @pytest.mark.parametrize("count", [0, 3])

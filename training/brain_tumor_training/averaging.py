@@ -1,4 +1,4 @@
-"""The mean of several ends of training: one network, better for new patients than any of those it was made of.
+"""The mean of several ends of training: one network that takes the place of several.
 
 Source: stochastic weight averaging (Izmailov et al. 2018), here of the ends of restarted cosines, which "Snapshot
 ensembles" (Huang et al. 2017) keep as so many networks. A mean of weights has other activations than any of them, so
@@ -13,9 +13,11 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
+from brain_tumor_training.forward import autocast
 from BrainTumorSegLib.engine.device import Compute
 
 STATISTICS_BATCHES = 100
+"""Of training images, by which a mean's statistics are measured."""
 
 
 class PhaseEnds:
@@ -50,6 +52,5 @@ def measure_statistics(network: nn.Module, images: Iterable[torch.Tensor], compu
 
     images: batches [B, C, H, W] as in training, on the device.
     """
-    reduced = compute.precision is not torch.float32
-    with torch.autocast(compute.device.type, compute.precision, enabled=reduced):
+    with autocast(compute):
         update_bn(images, network)

@@ -15,7 +15,11 @@ def forward(network: nn.Module, image: torch.Tensor, compute: Compute) -> torch.
     image = image.to(compute.device)
     if image.ndim == _SLICES_NDIM:
         image = image.contiguous(memory_format=torch.channels_last)
-    reduced = compute.precision is not torch.float32
-    with torch.autocast(compute.device.type, compute.precision, enabled=reduced):
+    with autocast(compute):
         logits: torch.Tensor = network(image)
     return logits.float()
+
+
+def autocast(compute: Compute) -> torch.autocast:
+    """A context in which networks compute in the device's precision; float32 changes nothing."""
+    return torch.autocast(compute.device.type, compute.precision, enabled=compute.precision is not torch.float32)

@@ -28,6 +28,7 @@ from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.settings import Phase, TrainingSettings
 from brain_tumor_training.validation import ValidationResult, validate
 from BrainTumorSegLib.engine.device import Compute
+from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.normalisation import BACKGROUND
 
 logger = logging.getLogger(__name__)
@@ -262,8 +263,12 @@ class Trainer:
         self._steps_in_all = state.get("steps_in_all", self._step)
         self._trained.load_state_dict(state["network"])
         self._ema.load_state_dict(state["ema"])
-        if "ends" in state:
-            self._ends.restore(state["ends"])
+        if "ends" not in state:
+            raise InputError(
+                f"{self._run.path} was begun by an earlier version, whose checkpoints lack the ends of phases.",
+                "Choose another folder, or remove that one.",
+            )
+        self._ends.restore(state["ends"])
         self._optimiser.load_state_dict(state["optimiser"])
         if "plateau" in state:
             self._plateau.restore(state["plateau"])
