@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from filelock import FileLock
 
 from brain_tumor_training.brain_mask import rough_brain_mask
@@ -74,7 +75,8 @@ def build_cache(sources: Sequence[TrainingSource], cache: Path, workers: int = 2
     with FileLock(cache / "cache.lock"):
         if marker.is_file() and _is_of(json.loads(marker.read_text()), names):
             return
-        with ProcessPoolExecutor(workers) as pool:
+        # One thread each: a forked process hangs in PyTorch's own threads if its parent has used them before.
+        with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             steps = list(pool.map(partial(_cache_patient, cache), sources))
         content = {"version": _VERSION, "patients": names, "neighbour_steps": dict(zip(names, steps, strict=True))}
         with atomic_path(marker) as temporary:
