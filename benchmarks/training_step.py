@@ -1,8 +1,11 @@
-"""Time of one training step of the released network on one CPU thread, by precision: median and slices a second.
+"""Time of one training step of the released network on one CPU thread, by precision, beside its roofline.
 
     python benchmarks/training_step.py --batch 8 --size-px 160
 
-The last line leaves the depthwise filters to autocast, as any other layer: what ``DepthwiseConv2d`` saves.
+The roofline is what this thread could do at best: every operation of the step takes as long as its multiplications at
+the rate of a large matrix product in its own precision, or as long as reading its inputs and writing its outputs once
+at the rate of a large copy, whichever is more (Williams, Waterman and Patterson, "Roofline", CACM 52, 2009). The last
+line leaves the depthwise filters to autocast, as any other layer: what ``DepthwiseConv2d`` saves.
 """
 
 from __future__ import annotations
@@ -10,11 +13,17 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from typing import Any
 from unittest.mock import patch
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
 
 from brain_tumor_training.losses import loss_named
 from BrainTumorSegLib.engine.networks.efficientnet_lite import DepthwiseConv2d
@@ -22,6 +31,48 @@ from BrainTumorSegLib.engine.networks.resunet_plus_plus_lite0 import ResUNetPlus
 
 INPUT_CHANNELS = 5
 WARM_UP = 3
+MATRIX_SIDE = 2048
+COPY_BYTES = 256 * 2**20
+
+Step = Callable[[], None]
+
+
+class Roofline(TorchDispatchMode):
+    """Sums, over the operations that run in it, the least time each could take.
+
+    flops_per_s: by type of number. bytes_per_s: of a copy, its reading and its writing counted.
+    """
+
+    def __init__(self, flops_per_s: Mapping[torch.dtype, float], bytes_per_s: float) -> None:
+        super().__init__()
+        self._flops_per_s, self._bytes_per_s = flops_per_s, bytes_per_s
+        self.seconds = 0.0
+        self.by_limit: dict[str, float] = defaultdict(float)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Runs the operation and counts it."""
+        out = func(*args, **(kwargs or {}))
+        tensors = [one for one in tree_leaves((args, kwargs, out)) if isinstance(one, torch.Tensor)]
+        if tensors and not func.is_view:
+            limits = {
+                "arithmetic": _flops(func, args, kwargs or {}, out)
+                / self._flops_per_s.get(tensors[0].dtype, float("inf")),
+                "memory": sum(one.nbytes for one in tensors) / self._bytes_per_s,
+            }
+            limit = max(limits, key=lambda name: limits[name])
+            self.seconds += limits[limit]
+            self.by_limit[limit] += limits[limit]
+        return out
+
+
+def _flops(func: Any, args: Any, kwargs: Any, out: Any) -> int:
+    """Of one operation; a multiplication and an addition are two."""
+    if func.overloadpacket is torch.ops.aten.convolution_backward:
+        # Each gradient costs what the way forward costs. PyTorch's own count forgets that filters may be in groups.
+        gradient, image, weight = args[:3]
+        return 2 * sum(args[-1][:2]) * image.shape[0] * gradient[0, 0].numel() * weight.numel()
+    count = flop_registry.get(func.overloadpacket)
+    return count(*args, **kwargs, out_val=out) if count else 0
 
 
 def main() -> None:
@@ -32,6 +83,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=11, help="steps of which the median is taken")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    flops_per_s = {dtype: matrix_flops_per_s(dtype) for dtype in (torch.float32, torch.bfloat16)}
+    bytes_per_s = copy_bytes_per_s()
+    rates = ", ".join(f"{str(dtype)[6:]} {rate / 1e9:.0f} GFLOP/s" for dtype, rate in flops_per_s.items())
+    print(f"one thread: {rates}, copies {bytes_per_s / 1e9:.1f} GB/s")
     by_autocast = patch.object(DepthwiseConv2d, "forward", lambda self, x: super(DepthwiseConv2d, self).forward(x))
     for name, precision, change in (
         ("float32", torch.float32, nullcontext()),
@@ -39,28 +94,58 @@ def main() -> None:
         ("bfloat16 in every layer", torch.bfloat16, by_autocast),
     ):
         with change:
-            step_s = median_step_s(precision, arguments.batch, arguments.size_px, arguments.repeats)
-        print(f"{name:24} {step_s:.3f} s a step, {arguments.batch / step_s:.1f} slices/s")
+            step = training_step(precision, arguments.batch, arguments.size_px)
+            step_s = median_s(step, arguments.repeats)
+            with Roofline(flops_per_s, bytes_per_s) as roofline:
+                step()
+        shares = ", ".join(f"{limit} {seconds:.3f} s" for limit, seconds in sorted(roofline.by_limit.items()))
+        print(
+            f"{name:24} {step_s:.3f} s a step, {arguments.batch / step_s:.1f} slices/s, "
+            f"{roofline.seconds / step_s:.0%} of the roofline ({roofline.seconds:.3f} s: {shares})"
+        )
 
 
-def median_step_s(precision: torch.dtype, batch: int, size_px: int, repeats: int) -> float:
-    """Median duration of a step on random slices, seconds."""
+def training_step(precision: torch.dtype, batch: int, size_px: int) -> Step:
+    """A step on random slices: forward, loss, backward, optimiser."""
     torch.manual_seed(0)
     network: nn.Module = ResUNetPlusPlusLite0(INPUT_CHANNELS).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(network.train().parameters())
     loss = loss_named("dice_bce")
     image = torch.rand(batch, INPUT_CHANNELS, size_px, size_px).to(memory_format=torch.channels_last)
     mask = (torch.rand(batch, 1, size_px, size_px) > 0.9).float()
-    durations_s = []
-    for _ in range(WARM_UP + repeats):
-        started = time.perf_counter()
+
+    def step() -> None:
         with torch.autocast("cpu", precision, enabled=precision is not torch.float32):
             logits = network(image)
         optimiser.zero_grad(set_to_none=True)
         loss(logits.float(), mask).backward()
         optimiser.step()
-        durations_s.append(time.perf_counter() - started)
-    return statistics.median(durations_s[WARM_UP:])
+
+    return step
+
+
+def median_s(step: Step, repeats: int) -> float:
+    """Median duration of a step, seconds, after a few to warm up."""
+    return statistics.median([_seconds(step) for _ in range(WARM_UP + repeats)][WARM_UP:])
+
+
+def matrix_flops_per_s(dtype: torch.dtype) -> float:
+    """The best of five products of large matrices; a multiplication and an addition are two."""
+    a, b = (torch.randn(MATRIX_SIDE, MATRIX_SIDE).to(dtype) for _ in range(2))
+    return 2 * MATRIX_SIDE**3 / min(_seconds(lambda: torch.matmul(a, b)) for _ in range(5))
+
+
+def copy_bytes_per_s() -> float:
+    """The best of five copies of more than the caches hold; what is read and what is written both count."""
+    source = torch.ones(COPY_BYTES, dtype=torch.uint8)
+    target = torch.empty_like(source)
+    return 2 * COPY_BYTES / min(_seconds(lambda: target.copy_(source)) for _ in range(5))
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
 
 
 if __name__ == "__main__":
