@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -7,9 +7,10 @@ import pytest
 from brain_tumor_training.main import main
 from brain_tumor_training.recipe import load_recipe, publication, published_recipes, recipe_names
 from brain_tumor_training.run_folder import RunFolder
-from brain_tumor_training.run_history import run_history
+from brain_tumor_training.run_history import run_history, stored_history
 from brain_tumor_training.settings import Phase
 from brain_tumor_training.splits import Split
+from BrainTumorSegLib.engine.errors import InputError
 from tiny_runs import write_folded_data
 from training_phantom import CPU
 
@@ -97,17 +98,25 @@ def test_an_interrupted_run_tells_how_far_it_came(tmp_path: Path) -> None:
     run.begin(settings, split, CPU)
     run.log(0, 6, 0.5, 0.1, 1.0)
     run.log(1, 3, 0.4, 0.1, 1.0)
-    history = run_history(tmp_path, "poster_resunet")
-    assert history is not None
+    history = run_history(tmp_path)
+    changes = history.changes("poster_resunet")
     assert (history.epochs_planned, history.epochs_run) == (4, 3)
     assert history.training_loss.epochs == (2, 3)
     assert history.patients == 3
     assert "3 of 4 epochs" in history.in_words
     assert history.in_words.endswith("not finished")
-    assert "batch_size: 16 -> 4" in history.changes
-    assert "phases.0.epochs: 60 -> 2" in history.changes
-    assert not any(change.startswith("split") for change in history.changes)
-    assert run_history(tmp_path / "none", "poster_resunet") is None
+    assert "batch_size: 16 -> 4" in changes
+    assert "phases.0.epochs: 60 -> 2" in changes
+    assert not any(change.startswith("split") for change in changes)
+    assert stored_history(json.loads(json.dumps(asdict(history)))) == history
+    with pytest.raises(InputError, match="holds no run"):
+        run_history(tmp_path / "none")
+
+
+def test_a_result_that_an_earlier_version_made_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "reproduction.json").write_text('{"recipe": "poster_resunet"}')
+    assert main(["report", str(tmp_path), str(tmp_path / "page.md")]) == 2
+    assert "an earlier version made it" in capsys.readouterr().err
 
 
 def test_what_the_authors_print_stands_in_their_recipes() -> None:

@@ -10,10 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 from brain_tumor_training.reproduction import RESULT
-from brain_tumor_training.run_history import RunHistory, run_history
+from brain_tumor_training.run_history import RunHistory, stored_history
 from BrainTumorSegLib.engine.errors import InputError
-
-LEAKY_RUN, HONEST = "leaky", "honest"
 
 COMPARABLE: Mapping[str, Sequence[str]] = MappingProxyType(
     {
@@ -29,10 +27,10 @@ COMPARABLE: Mapping[str, Sequence[str]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Reproduced:
-    """result: reproduction.json. histories: of the leaky and the honest run, None where its folder is gone."""
+    """result: reproduction.json. histories: of the leaky and the honest run."""
 
     result: Mapping[str, Any]
-    histories: Mapping[str, RunHistory | None]
+    histories: Mapping[str, RunHistory]
 
     @property
     def recipe(self) -> str:
@@ -52,7 +50,7 @@ class Reproduced:
     @property
     def changes(self) -> list[str]:
         """Settings that differ from the recipe's, of either run."""
-        found = [change for one in self.histories.values() if one is not None for change in one.changes]
+        found = [change for one in self.histories.values() for change in one.changes(self.recipe)]
         return list(dict.fromkeys(found))
 
     @property
@@ -62,13 +60,17 @@ class Reproduced:
 
 
 def read_result(folder: Path) -> Reproduced:
-    """The reproduction in a folder of ``reproduce --run``. Raises InputError if there is none."""
+    """The reproduction in a folder: its reproduction.json is enough. Raises InputError if there is none."""
     path = folder / RESULT
     if not path.is_file():
         raise InputError(f"{folder} holds no reproduction.", "Run `braintumorseg-train reproduce` first.")
     result = json.loads(path.read_text())
-    histories = {name: run_history(folder / name, result["recipe"]) for name in (LEAKY_RUN, HONEST)}
-    return Reproduced(result, histories)
+    if "runs" not in result:
+        raise InputError(
+            f"{path} does not say how its runs went: an earlier version made it.",
+            "Run the same `braintumorseg-train reproduce` again; finished runs are measured, not trained again.",
+        )
+    return Reproduced(result, {name: stored_history(content) for name, content in result["runs"].items()})
 
 
 def find_reproductions(runs: Path) -> dict[str, Reproduced]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from brain_tumor_training.fit import FitRequest, fit
 from brain_tumor_training.kaggle import read_folds, split
 from brain_tumor_training.loop import Progress
 from brain_tumor_training.run_folder import RunFolder, git_revision
+from brain_tumor_training.run_history import run_history
 from brain_tumor_training.settings import SplitSettings, TrainingSettings
 from brain_tumor_training.slice_classification import classifier_metrics
 from brain_tumor_training.splits import LEAKY, pool_of
@@ -28,6 +29,8 @@ from BrainTumorSegLib.engine.files import atomic_path
 from BrainTumorSegLib.engine.networks.registry import build_network
 
 RESULT = "reproduction.json"
+LEAKY_RUN, HONEST = "leaky", "honest"
+"""The two runs, and their folders."""
 _THRESHOLD = 0.5
 _RESAMPLES = 500
 
@@ -58,6 +61,7 @@ class Reproduction:
             "seeds": {"bootstrap": self.seed, "training": self.request.settings.seed},
             "authors_protocol_leaky": self._leaky(on_progress),
             "honest_protocol": self._honest(on_progress),
+            "runs": {name: asdict(run_history(self.request.run / name)) for name in (LEAKY_RUN, HONEST)},
             "fold": self.request.fold,
             "git_revision": git_revision(),
         }
@@ -66,14 +70,14 @@ class Reproduction:
         return result
 
     def _leaky(self, on_progress: Progress) -> dict[str, Any]:
-        request = replace(self.request, run=self.request.run / "leaky", folds=None, fold=None)
+        request = replace(self.request, run=self.request.run / LEAKY_RUN, folds=None, fold=None)
         fit(request, on_progress)
         patients = load_cache(request.cache, cached_names(request.cache), request.settings.phases[-1].size_px)
         return self._measure(request, pool_of(patients, RunFolder(request.run).split().test))
 
     def _honest(self, on_progress: Progress) -> dict[str, Any]:
         settings = replace(self.request.settings, split=SplitSettings())
-        request = replace(self.request, settings=settings, run=self.request.run / "honest")
+        request = replace(self.request, settings=settings, run=self.request.run / HONEST)
         fit(request, on_progress)
         if request.folds is None or request.fold is None:
             raise InputError("A fold needs a folds file and a number.", "Give both --folds and --fold.")

@@ -12,7 +12,7 @@ _CLASSIFIER_METRICS = ("roc_auc", "accuracy", "sensitivity", "specificity", "pre
 
 
 def pictures(reproduced: Reproduced) -> dict[str, bytes]:
-    """PNG by kind; what there is nothing to draw for is left out."""
+    """PNG by kind: bars and curves, of a classifier confusion matrices too."""
     drawn = {"bars": _bars(reproduced)}
     panels = {
         name: {
@@ -20,10 +20,8 @@ def pictures(reproduced: Reproduced) -> dict[str, bytes]:
             "watched slices": (history.validation_loss.epochs, history.validation_loss.values),
         }
         for name, history in reproduced.histories.items()
-        if history is not None and history.training_loss.epochs
     }
-    if panels:
-        drawn["curves"] = plots.curves(panels, "epoch", "loss")
+    drawn["curves"] = plots.curves(panels, "epoch", "loss")
     if reproduced.result["task"] == "classification":
         drawn["confusion"] = plots.confusions(
             {

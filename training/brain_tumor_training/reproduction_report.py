@@ -9,13 +9,12 @@ from typing import Any
 from brain_tumor_training.recipe import Publication, load_recipe, publication, published_recipes
 from brain_tumor_training.reproduced import (
     COMPARABLE,
-    HONEST,
-    LEAKY_RUN,
     Reproduced,
     comparable,
     find_reproductions,
     value_of,
 )
+from brain_tumor_training.reproduction import HONEST, LEAKY_RUN
 from brain_tumor_training.reproduction_explanation import explanation
 from brain_tumor_training.reproduction_plots import pictures
 from BrainTumorSegLib.engine.errors import InputError
@@ -148,7 +147,7 @@ def _about(reproduced: Reproduced) -> Iterator[str]:
         f"{result['seeds']['bootstrap']}, revision {str(result['git_revision'] or 'unknown')[:12]}.\n"
     )
     for title, history in reproduced.histories.items():
-        yield f"- {title} run: {history.in_words if history is not None else 'its folder is not there'}."
+        yield f"- {title} run: {history.in_words}."
     if reproduced.is_shortened:
         yield "- **Not the recipe's own run**, but changed as follows: " + "; ".join(reproduced.changes) + "."
     yield ""

@@ -13,7 +13,7 @@ from typing import Any
 
 from brain_tumor_training.recipe import load_recipe, settings_of_run
 from brain_tumor_training.run_folder import RunFolder
-from brain_tumor_training.settings import Phase, TrainingSettings
+from brain_tumor_training.settings import Phase
 from BrainTumorSegLib.engine.errors import InputError
 
 _NOT_THE_RECIPE = ("source", "split")
@@ -34,7 +34,8 @@ class RunHistory:
 
     patients: all that its split names.
 
-    changes: settings that differ from the recipe, each "name: recipe's -> run's".
+    settings: as the run folder keeps them. Everything here is plain, so that ``asdict`` can be stored as JSON and
+    ``stored_history`` can read it again.
     """
 
     epochs_planned: float
@@ -46,7 +47,7 @@ class RunHistory:
     is_finished: bool
     training_loss: Curve
     validation_loss: Curve
-    changes: tuple[str, ...]
+    settings: Mapping[str, Any]
 
     @property
     def in_words(self) -> str:
@@ -59,12 +60,23 @@ class RunHistory:
             f"slices at {self.size_px} px, seed {self.seed}{ended}"
         )
 
+    def changes(self, recipe: str) -> list[str]:
+        """Settings that differ from the recipe of today, each "name: recipe's -> run's", in terms of --set."""
+        try:
+            wanted = dict(_flat(asdict(load_recipe(recipe))))
+        except InputError:
+            return [f"the recipe {recipe} is not in this version"]
+        found = dict(_flat(self.settings))
+        return [
+            f"{name}: {wanted.get(name)} -> {found.get(name)}"
+            for name in [*wanted, *(name for name in found if name not in wanted)]
+            if name.split(".")[0] not in _NOT_THE_RECIPE and wanted.get(name) != found.get(name)
+        ]
 
-def run_history(folder: Path, recipe: str) -> RunHistory | None:
-    """The history of a run of a recipe; None if the folder holds no run."""
+
+def run_history(folder: Path) -> RunHistory:
+    """The history of the run in a folder. Raises InputError if there is none."""
     run = RunFolder(folder)
-    if not (folder / "settings.json").is_file():
-        return None
     settings, split = settings_of_run(run), run.split()
     slices = sum(len(some) for some in split.training.values())
     per_epoch = math.ceil(slices / settings.batch_size)
@@ -80,8 +92,17 @@ def run_history(folder: Path, recipe: str) -> RunHistory | None:
         is_finished=run.is_finished,
         training_loss=losses["log"],
         validation_loss=losses["validation"],
-        changes=tuple(_changes(settings, recipe)),
+        settings=run.settings(),
     )
+
+
+def stored_history(content: Mapping[str, Any]) -> RunHistory:
+    """A history that was stored as JSON."""
+    curves = {
+        name: Curve(tuple(content[name]["epochs"]), tuple(content[name]["values"]))
+        for name in ("training_loss", "validation_loss")
+    }
+    return RunHistory(**{**content, **curves})
 
 
 def _epochs(phase: Phase, per_epoch: int) -> float:
@@ -94,19 +115,6 @@ def _curve(path: Path, starts: list[float], per_epoch: int) -> Curve:
     with path.open(newline="") as file:
         rows = [(int(row["phase"]), int(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
     return Curve(tuple(starts[phase] + step / per_epoch for phase, step, _ in rows), tuple(loss for *_, loss in rows))
-
-
-def _changes(settings: TrainingSettings, recipe: str) -> Iterator[str]:
-    """In terms of --set; a recipe that is no longer there tells nothing."""
-    try:
-        wanted = dict(_flat(asdict(load_recipe(recipe))))
-    except InputError:
-        yield f"the recipe {recipe} is not in this version"
-        return
-    found = dict(_flat(asdict(settings)))
-    for name in [*wanted, *(name for name in found if name not in wanted)]:
-        if name.split(".")[0] not in _NOT_THE_RECIPE and wanted.get(name) != found.get(name):
-            yield f"{name}: {wanted.get(name)} -> {found.get(name)}"
 
 
 def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
