@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +58,11 @@ def test_every_patient_is_measured_once_by_the_models_that_have_not_seen_him(val
     page = (validated / "evaluation" / "evaluation.md").read_text()
     for heading in ("# Evaluation", "## Which slices hold tumour", "## What the gate costs", "## Subgroups"):
         assert heading in page
+    assert "| fold 1 | 1 |" in page
+    assert re.search(
+        r"\| 1 \| segmentation \| \d\.\d{3} \| 0\.\d+ \| – \| [\d.]+ \| held-out patients of the other", page
+    )
+    assert "{" not in page
 
 
 def test_what_was_chosen_for_a_fold_was_chosen_on_the_other_folds_patients(validated: Path) -> None:

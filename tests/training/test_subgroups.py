@@ -13,15 +13,18 @@ def _outcome(name: str, reference_ml: int, found_ml: int, sequences: tuple[str, 
     return PatientOutcome(name, count_slices(predicted, reference), None, np.ones(1), 1.0, None, {}, 1.0, sequences)
 
 
-def test_patients_are_grouped_by_site_size_and_sequences() -> None:
+def test_patients_are_grouped_by_fold_site_size_and_sequences() -> None:
     found = subgroups(
         [
             _outcome("TCGA_CS_1_20000101", 5, 5, ("flair", "t1", "t1c")),
             _outcome("TCGA_CS_2_20000101", 20, 10, ("flair", "t1c")),
             _outcome("brats", 60, 0, ("flair", "t1c")),
-        ]
+        ],
+        {"TCGA_CS_1_20000101": 0, "TCGA_CS_2_20000101": 1},
     )
     assert set(found) == {
+        "fold 0",
+        "fold 1",
         "site CS",
         "reference under 10 mL",
         "reference 10 to 40 mL",

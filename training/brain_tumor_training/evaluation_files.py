@@ -14,27 +14,27 @@ from brain_tumor_training import metrics
 from brain_tumor_training.bootstrap import Estimate
 from brain_tumor_training.evaluation import PatientOutcome
 from brain_tumor_training.evaluation_summary import reliability_of
-from brain_tumor_training.subgroups import subgroups
 
 
 def write_evaluation(
     folder: Path,
     outcomes: Sequence[PatientOutcome],
     summary: Mapping[str, Any],
+    groups: Mapping[str, Any],
     about: Mapping[str, Any],
     ungated: Sequence[PatientOutcome] | None = None,
 ) -> None:
     """Writes metrics.json (the summary and what made it), per_patient.csv and per_slice.csv into ``folder``.
 
-    ungated: the same patients with the gate off; per_patient.csv then has their Dice too, and per_slice.csv the
-    maximum probability of every slice.
+    groups: of ``subgroups``. ungated: the same patients with the gate off; per_patient.csv then has their Dice too, and
+    per_slice.csv the maximum probability of every slice.
     """
     folder.mkdir(parents=True, exist_ok=True)
     others = ungated if ungated is not None else [None] * len(outcomes)
     content = {
         "about": {**about, **_made_by(outcomes)},
         "metrics": plain(summary),
-        "subgroups": plain(subgroups(outcomes)),
+        "subgroups": plain(groups),
         "reliability": plain(reliability_of(ungated if ungated is not None else outcomes)),
     }
     (folder / "metrics.json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")

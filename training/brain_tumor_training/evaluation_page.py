@@ -1,4 +1,4 @@
-"""An evaluation as a Markdown page for people: headline, classifier, gate, subgroups, worst patients."""
+"""An evaluation as a Markdown page for people: headline, classifier, gate, subgroups, worst patients, calibration."""
 
 from __future__ import annotations
 
@@ -8,20 +8,30 @@ from typing import Any
 from brain_tumor_training.bootstrap import Estimate
 from brain_tumor_training.evaluation import PatientOutcome
 from brain_tumor_training.metrics import SLICE_METRICS
-from brain_tumor_training.subgroups import subgroups
 
 _WORST = 10
 
 
-def evaluation_page(summary: Mapping[str, Any], outcomes: Sequence[PatientOutcome], about: Mapping[str, Any]) -> str:
-    """Intervals are 95 %, over patients (bootstrap)."""
-    parts = [_headline(summary, about), _classifier(summary), _gate(summary), _subgroups(outcomes), _worst(outcomes)]
+def evaluation_page(
+    summary: Mapping[str, Any], groups: Mapping[str, Any], outcomes: Sequence[PatientOutcome], about: Mapping[str, Any]
+) -> str:
+    """Intervals are 95 %, over patients (bootstrap). groups: of ``subgroups``."""
+    parts = [
+        _headline(summary, about),
+        _classifier(summary),
+        _gate(summary),
+        _subgroups(groups),
+        _worst(outcomes),
+        _calibration(about.get("calibration") or {}),
+    ]
     return "\n".join(line for part in parts for line in (*part, "")).rstrip() + "\n"
 
 
 def _headline(summary: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[str]:
     yield "# Evaluation\n"
-    told = ", ".join(f"{name}: {value}" for name, value in about.items() if value not in (None, [], {}))
+    told = ", ".join(
+        f"{name}: {value}" for name, value in about.items() if name != "calibration" and value not in (None, [])
+    )
     slices = f"{summary['slices']} slices, {summary['tumour_slices']} with tumour"
     yield f"{summary['patients']} patients, {slices}. {told}.\n"
     yield "| measure | value | 95 % interval over patients |"
@@ -66,11 +76,11 @@ def _gate(summary: Mapping[str, Any]) -> Iterator[str]:
         yield _row(name.replace("_", " "), value)
 
 
-def _subgroups(outcomes: Sequence[PatientOutcome]) -> Iterator[str]:
+def _subgroups(groups: Mapping[str, Any]) -> Iterator[str]:
     yield "## Subgroups, volumetric Dice\n"
     yield "| group | patients | mean | median | worst |"
     yield "|---|---|---|---|---|"
-    for name, group in subgroups(outcomes).items():
+    for name, group in groups.items():
         values = " | ".join(f"{group[part]:.4f}" for part in ("mean", "median", "minimum"))
         yield f"| {name} | {group['patients']} | {values} |"
 
@@ -84,6 +94,27 @@ def _worst(outcomes: Sequence[PatientOutcome]) -> Iterator[str]:
             voxels * one.voxel_volume_ml for voxels in (one.counts.reference_voxels, one.counts.predicted_voxels)
         )
         yield f"| {one.name} | {one.volumetric_dice:.4f} | {reference:.1f} | {found:.1f} |"
+
+
+def _calibration(by_fold: Mapping[str, Any]) -> Iterator[str]:
+    """What was chosen for the models of each fold, and on whom."""
+    if not by_fold:
+        return
+    yield "## What was chosen for each fold\n"
+    yield "| fold | model | temperature | threshold | gate | smallest lesion, mL | chosen on |"
+    yield "|---|---|---|---|---|---|---|"
+    for fold, kinds in by_fold.items():
+        for kind, one in kinds.items():
+            yield f"| {fold} | {kind} | {' | '.join(_chosen(kind, one))} |"
+
+
+def _chosen(kind: str, one: Mapping[str, Any] | None) -> list[str]:
+    if one is None:
+        return ["–", "–", "–", "–", "not calibrated"]
+    found = one["recommendation"]
+    gate, smallest = f"{found['gate']:.3f}", f"{found['min_volume_ml']:g}"
+    of_kind = ["–", gate, "–"] if kind == "classifier" else [f"{found['threshold']:g}", "–", smallest]
+    return [f"{found['temperature']:.3f}", *of_kind, f"{one['chosen_on']} ({one['patients']})"]
 
 
 def _row(name: str, value: Any) -> str:

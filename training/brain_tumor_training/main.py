@@ -10,7 +10,17 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from brain_tumor_training.commands import cost, crossvalidate, evaluate, export, fit, refine, reproduce, robustness
+from brain_tumor_training.commands import (
+    compare,
+    cost,
+    crossvalidate,
+    evaluate,
+    export,
+    fit,
+    refine,
+    reproduce,
+    robustness,
+)
 from BrainTumorSegLib.engine.errors import Cancelled, InputError
 from BrainTumorSegLib.engine.foreign_errors import translate
 
@@ -47,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog=PROGRAM, description="Train, evaluate and export the models of BrainTumorSeg.", parents=[common]
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (fit, refine, evaluate, crossvalidate, robustness, export, reproduce, cost):
+    for command in (fit, refine, evaluate, crossvalidate, compare, robustness, export, reproduce, cost):
         command.add_parser(commands, common)
     return parser
 

@@ -64,6 +64,7 @@ def measure(
     from brain_tumor_training.evaluation_plan import WORK, Condition
     from brain_tumor_training.evaluation_summary import summarise
     from brain_tumor_training.run_folder import git_revision
+    from brain_tumor_training.subgroups import subgroups
 
     patients.check(with_fold_models=models.runs is not None)
     sources = patients.sources(about.get("change"))
@@ -84,6 +85,8 @@ def measure(
         "calibration": models.calibrations(releases),
         "git revision": git_revision(),
     }
-    write_evaluation(folder, outcomes, summary, told, ungated)
-    (folder / "evaluation.md").write_text(evaluation_page(summary, outcomes, told))
+    fold_of = {source.name: fold for fold, some in sources.items() if fold is not None for source in some}
+    groups = subgroups(outcomes, fold_of)
+    write_evaluation(folder, outcomes, summary, groups, told, ungated)
+    (folder / "evaluation.md").write_text(evaluation_page(summary, groups, outcomes, told))
     return table(summary)
