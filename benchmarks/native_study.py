@@ -3,7 +3,9 @@
     python benchmarks/native_study.py --native DIR/TCGA_FG_6692 --stack KAGGLE/TCGA_FG_6692_20020606 --release DIR
 
 The stack has no geometry, so it is given a spacing and registered to the native FLAIR (SimpleITK: a similarity
-transform, Mattes mutual information); the pipeline's probability is then brought to the stack and compared there. The
+transform, Mattes mutual information); the pipeline's probability is then brought to the stack and compared there. For
+comparison the stack itself is segmented, and the native FLAIR resampled to the stack's own slices, which are tilted
+against its own: what differs between these two is the acquisition, what differs from the first is where slices lie. The
 models should not have seen the patient: `braintumorseg-train evaluate OUT ...` leaves each fold's in OUT/work/models.
 """
 
@@ -11,16 +13,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
 from brain_tumor_training.kaggle import SEQUENCES, read_patient
+from brain_tumor_training.metrics import count_slices, volumetric_dice
 from BrainTumorSegLib.engine.model_index import read_index
 from BrainTumorSegLib.engine.models import ModelStore, find_home
 from BrainTumorSegLib.engine.pipeline import load_segmenter
-from BrainTumorSegLib.engine.reading import StudyPaths, never, read_registered_study, read_study
+from BrainTumorSegLib.engine.reading import StudyPaths, never, read_registered_study, read_study, study_from_images
 from BrainTumorSegLib.engine.result import Result
 
 BRIGHT_PERCENTILE = 99.0
@@ -38,14 +42,18 @@ def main() -> None:
     arguments = parser.parse_args()
 
     patient = read_patient(arguments.stack)
-    stack = sitk.GetImageFromArray(patient.sequences[SEQUENCES.index("flair")].astype(np.float32))
-    stack.SetSpacing((arguments.pixel_mm, arguments.pixel_mm, arguments.slice_mm))
+    spacing_mm = (arguments.pixel_mm, arguments.pixel_mm, arguments.slice_mm)
+    images = {name: with_spacing(one, spacing_mm) for name, one in zip(SEQUENCES, patient.sequences, strict=True)}
+    stack = images["flair"]
     paths = [Path(f"{arguments.native}_{name}.nii.gz") for name in ("flair", "t1", "t1c")]
     native = sitk.ReadImage(str(paths[0]), sitk.sitkFloat32)
     transform = stack_to_native(stack, native)
-    moved = sitk.GetArrayFromImage(sitk.Resample(native, stack, transform, sitk.sitkLinear))
-    correlation = np.corrcoef(moved.ravel(), sitk.GetArrayViewFromImage(stack).ravel())[0, 1]
-    print(f"registered: the FLAIRs correlate by {correlation:.3f}")
+    moved = sitk.Resample(native, stack, transform, sitk.sitkLinear)
+    correlation = np.corrcoef(sitk.GetArrayViewFromImage(moved).ravel(), sitk.GetArrayViewFromImage(stack).ravel())[
+        0, 1
+    ]
+    tilt = tilt_deg(transform, native)
+    print(f"registered: the FLAIRs correlate by {correlation:.3f}, slices are tilted by {tilt:.1f} degrees")
 
     store = ModelStore(read_index(arguments.release / "index.json"), find_home({}), arguments.release)
     segmenter = load_segmenter(store, arguments.model)
@@ -55,19 +63,50 @@ def main() -> None:
         ("three sequences, by their headers", read_study(StudyPaths(*paths))),
     ):
         result = segmenter.segment(study)
-        dice = dice_on_stack(result, native, stack, transform, patient.mask)
-        print(f"{name:34} Dice {dice:.3f}, {result.mask.sum() * study.geometry.voxel_volume_ml:.1f} mL")
+        found = found_on_stack(result, native, stack, transform)
+        print(f"{name:34} Dice {dice(found, patient.mask):.3f}, {volume_ml(result):.1f} mL")
+    for name, study in (
+        ("FLAIR alone, on the stack's slices", study_from_images(moved)),
+        ("the stack, FLAIR alone", study_from_images(stack)),
+        ("the stack, three sequences", study_from_images(stack, images["t1"], images["t1c"])),
+    ):
+        result = segmenter.segment(study)
+        print(f"{name:34} Dice {dice(result.mask > 0, patient.mask):.3f}, {volume_ml(result):.1f} mL")
 
 
-def dice_on_stack(
-    result: Result, native: sitk.Image, stack: sitk.Image, transform: sitk.Transform, mask: npt.NDArray[np.bool_]
-) -> float:
-    """Dice of the result, its probability brought to the stack, with the stack's reference mask bool [S, H, W]."""
+def with_spacing(array: npt.NDArray[Any], spacing_mm: tuple[float, float, float]) -> sitk.Image:
+    """A stack [S, H, W] as an image, its axes those of the array."""
+    image = sitk.GetImageFromArray(array.astype(np.float32))
+    image.SetSpacing(spacing_mm)
+    return image
+
+
+def found_on_stack(
+    result: Result, native: sitk.Image, stack: sitk.Image, transform: sitk.Transform
+) -> npt.NDArray[np.bool_]:
+    """What a result marks, its probability brought to the stack, bool [S, H, W]."""
     probability = sitk.GetImageFromArray(result.probability)
     probability.CopyInformation(native)
     on_stack = sitk.GetArrayFromImage(sitk.Resample(probability, stack, transform, sitk.sitkLinear))
-    found = on_stack >= result.settings.threshold
-    return float(2 * (found & mask).sum() / (found.sum() + mask.sum()))
+    return np.asarray(on_stack >= result.settings.threshold)
+
+
+def dice(found: npt.NDArray[np.bool_], mask: npt.NDArray[np.bool_]) -> float:
+    """Of all slices as one mask."""
+    return volumetric_dice(count_slices(found, mask))
+
+
+def volume_ml(result: Result) -> float:
+    """Of the result's mask."""
+    return float(result.mask.sum() * result.geometry.voxel_volume_ml)
+
+
+def tilt_deg(transform: sitk.Transform, native: sitk.Image) -> float:
+    """Angle between the native slices and those of the stack, degrees."""
+    origin, above = (np.array(transform.TransformPoint(point)) for point in ((0.0, 0.0, 0.0), (0.0, 0.0, 1.0)))
+    of_stack = (above - origin) / np.linalg.norm(above - origin)
+    of_native = np.array(native.GetDirection()).reshape(3, 3)[:, 2]
+    return float(np.degrees(np.arccos(abs(of_stack @ of_native))))
 
 
 def stack_to_native(stack: sitk.Image, native: sitk.Image) -> sitk.Transform:
