@@ -13,7 +13,7 @@ from typing import Any
 
 from brain_tumor_training.recipe import load_recipe, settings_of_run
 from brain_tumor_training.run_folder import RunFolder
-from brain_tumor_training.settings import Phase
+from brain_tumor_training.settings import Phase, TrainingSettings
 from BrainTumorSegLib.engine.errors import InputError
 
 _NOT_THE_RECIPE = ("source", "split")
@@ -32,6 +32,8 @@ class Curve:
 class RunHistory:
     """One run: epochs planned and really run, sampling of its last phase in pixels, seed, and its curves.
 
+    kept_epoch: the one whose weights were kept, as the best on the watched slices; None where the last ones are.
+
     patients: all that its split names.
 
     settings: as the run folder keeps them. Everything here is plain, so that ``asdict`` can be stored as JSON and
@@ -40,6 +42,7 @@ class RunHistory:
 
     epochs_planned: float
     epochs_run: float
+    kept_epoch: float | None
     size_px: int
     training_slices: int
     patients: int
@@ -55,10 +58,11 @@ class RunHistory:
         ended = "" if self.is_finished else "; not finished"
         early = self.is_finished and self.epochs_run < self.epochs_planned - 0.5
         stopped = ", stopped early" if early else ""
-        return (
-            f"{self.epochs_run:.3g} of {self.epochs_planned:.3g} epochs{stopped}, {self.training_slices} training "
-            f"slices at {self.size_px} px, seed {self.seed}{ended}"
-        )
+        epoch = self.kept_epoch
+        kept = "" if epoch is None else f", of which epoch {epoch:.3g} was the best on watched slices"
+        length = f"{self.epochs_run:.3g} of {self.epochs_planned:.3g} epochs{stopped}{kept}"
+        data = f"{self.training_slices} training slices at {self.size_px} px, seed {self.seed}"
+        return f"{length}; {data}{ended}"
 
     def changes(self, recipe: str) -> list[str]:
         """Settings that differ from the recipe of today, each "name: recipe's -> run's", in terms of --set."""
@@ -85,6 +89,7 @@ def run_history(folder: Path) -> RunHistory:
     return RunHistory(
         epochs_planned=starts[-1],
         epochs_run=max((*losses["log"].epochs, *losses["validation"].epochs), default=0.0),
+        kept_epoch=_kept_epoch(folder, settings, starts, per_epoch),
         size_px=settings.phases[-1].size_px,
         training_slices=slices,
         patients=len({*split.training, *split.validation, *split.test}),
@@ -109,12 +114,22 @@ def _epochs(phase: Phase, per_epoch: int) -> float:
     return phase.epochs if phase.epochs is not None else (phase.steps or 0) / per_epoch
 
 
-def _curve(path: Path, starts: list[float], per_epoch: int) -> Curve:
+def _curve(path: Path, starts: list[float], per_epoch: int, column: str = "loss") -> Curve:
     if not path.is_file():
         return Curve((), ())
     with path.open(newline="") as file:
-        rows = [(int(row["phase"]), int(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
-    return Curve(tuple(starts[phase] + step / per_epoch for phase, step, _ in rows), tuple(loss for *_, loss in rows))
+        rows = [(int(row["phase"]), int(row["step"]), float(row[column])) for row in csv.DictReader(file)]
+    return Curve(tuple(starts[phase] + step / per_epoch for phase, step, _ in rows), tuple(value for *_, value in rows))
+
+
+def _kept_epoch(folder: Path, settings: TrainingSettings, starts: list[float], per_epoch: int) -> float | None:
+    if settings.validation is None or not settings.keeps_best:
+        return None
+    watched = _curve(folder / "validation.csv", starts, per_epoch, settings.validation.monitor)
+    if not watched.values:
+        return None
+    best = min(watched.values) if settings.validation.monitor == "loss" else max(watched.values)
+    return watched.epochs[watched.values.index(best)]
 
 
 def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -23,6 +23,8 @@ from BrainTumorSegLib.engine.networks.registry import refiner_of
 from BrainTumorSegLib.engine.normalisation import BACKGROUND
 from BrainTumorSegLib.engine.preprocessing import CHANNELS
 
+_MAPS_NDIM = 3
+
 
 @dataclass(frozen=True)
 class PatientLogits:
@@ -83,13 +85,17 @@ def predict(
 def validate(
     network: nn.Module, pool: SlicePool, settings: TrainingSettings, loss: Loss, compute: Compute
 ) -> ValidationResult:
-    """Loss and score on a pool."""
+    """Loss and score on a pool.
+
+    The loss is that of batches as training makes them, of any patients' slices: a loss of overlap is another one for
+    a patient of whom only slices without tumour are watched. Which slices go together is the same at every call.
+    """
     patients = list(predict(network, pool, settings, compute))
-    losses = []
-    for one in patients:
-        logits = torch.from_numpy(one.logits)
-        logits = logits[:, None] if logits.ndim == 3 else logits
-        losses.append(float(loss(logits, torch.from_numpy(one.mask[:, None].astype(np.float32)))))
+    logits = torch.from_numpy(np.concatenate([one.logits for one in patients]))
+    logits = logits[:, None] if logits.ndim == _MAPS_NDIM else logits
+    masks = torch.from_numpy(np.concatenate([one.mask for one in patients])[:, None])
+    order = torch.from_numpy(np.random.default_rng(settings.seed).permutation(len(logits)))
+    losses = [float(loss(logits[some], masks[some].float())) for some in order.split(settings.batch_size)]
     return ValidationResult(float(np.mean(losses)), _score(patients))
 
 
