@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from brain_tumor_training.reproduced import COMPARABLE, Reproduced, comparable, value_of
+from brain_tumor_training.reproduction import HONEST, LEAKY_RUN
 
 _SMALL = 0.005
 _PATIENTS_IN_ALL = 110
@@ -34,10 +35,22 @@ def _leak(reproduced: Reproduced, key: str) -> str:
         return (
             f"Patients on both sides of the split: {name} falls from {leaky:.4f} to {honest:.4f} on patients that "
             f"were not seen ({leaky - honest:+.4f} is what knowing the neighbouring slices was worth)."
+            + _overfitting(reproduced)
         )
     return (
         f"Patients on both sides of the split are worth {leaky - honest:+.4f} of {name} here ({leaky:.4f} against "
         f"{honest:.4f}): no gain, within what the fold's patients and a run of this length can show."
+    )
+
+
+def _overfitting(reproduced: Reproduced) -> str:
+    """A sentence where the honest run was stopped by what the leaky one can't notice; otherwise nothing."""
+    leaky, honest = (reproduced.histories[name].kept_epoch for name in (LEAKY_RUN, HONEST))
+    if leaky is None or honest is None or honest >= leaky:
+        return ""
+    return (
+        f" Part of it is when training ended: watched slices were best at epoch {honest:.3g} honestly and at {leaky:.3g} "
+        "in the leaky run, whose watched slices have neighbours among those it learns from and can't tell overfitting."
     )
 
 
