@@ -49,7 +49,7 @@ def _overfitting(reproduced: Reproduced) -> str:
     if leaky is None or honest is None or honest >= leaky:
         return ""
     return (
-        f" Part of it is when training ended: watched slices were best at epoch {honest:.3g} honestly, at {leaky:.3g} in "
+        f" Part of it is when training ended: watched slices were best at epoch {honest:.3g}, and at {leaky:.3g} in "
         "the leaky run, whose watched slices have neighbours among those it learns from and can't tell overfitting."
     )
 
