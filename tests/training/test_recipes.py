@@ -155,4 +155,4 @@ def test_a_classifier_without_its_encoder_is_refused(tmp_path: Path, content: di
 def test_a_change_that_is_no_change_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["release_segmentation", "--cache", str(tmp_path), "--run", str(tmp_path), "--set", "batch_size"]
     assert main(["fit", *arguments]) == 2
-    assert "--set batch_size=8" in capsys.readouterr().err
+    assert "Write, for example, batch_size=8" in capsys.readouterr().err

@@ -12,13 +12,11 @@ import pytest
 import torch
 
 from brain_tumor_training.cache import load_cache
-from brain_tumor_training.crossvalidation import FoldTraining
 from brain_tumor_training.evaluation_studies import KaggleSource
-from brain_tumor_training.exporting import ExportRequest, export_run
-from brain_tumor_training.fit import FitRequest
+from brain_tumor_training.exporting import ExportRequest, calibration_of, export_run
 from brain_tumor_training.kaggle import patient_folders
 from brain_tumor_training.main import main
-from brain_tumor_training.recipe import load_recipe, settings_of_run
+from brain_tumor_training.recipe import settings_of_run
 from brain_tumor_training.refining import REFINEMENT, RefineRequest, refine_run, study_loss
 from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.splits import pool_of
@@ -151,16 +149,23 @@ def test_the_command_takes_the_folds_runs_and_changes_of_its_settings(runs: Path
     assert (kept["steps"], kept["batch_size"]) == (2, 1)
 
 
-def test_a_cross_validation_refines_every_fold_by_the_others(data: Path, tmp_path: Path) -> None:
-    recipe = load_recipe(str(write_recipe(tmp_path, **SLICES)))
-    base = FitRequest(recipe, data / "cache", tmp_path / "cv", data / "folds.csv", device="cpu", workers=0)
-    found = FoldTraining(base, data / "folds.csv", None, replace(SHORT, steps=2)).run()
-    assert found.segmentation == str(tmp_path / "cv" / "fold-{fold}" / "refined")
+def test_a_cross_validation_refines_every_fold_by_the_others_and_measures_that(data: Path, tmp_path: Path) -> None:
+    """The command by which the release's figures can be made again, for a step or two."""
+    recipe = write_recipe(tmp_path, **SLICES)
+    arguments = ["--data", data, "--cache", data / "cache", "--folds", data / "folds.csv", "--run", tmp_path / "cv"]
+    options = ["--refine", "steps=2", "warmup_steps=1", "batch_size=1", "--device", "cpu", "--workers", 0]
+    assert main(["crossvalidate", str(recipe), *map(str, [*arguments, *options])]) == 0
     for fold in (0, 1):
         run = RunFolder(tmp_path / "cv" / f"fold-{fold}" / "refined")
         assert run.is_finished
         assert run.split() == RunFolder(tmp_path / "cv" / f"fold-{fold}" / "segmentation").split()
+        assert json.loads((run.path / REFINEMENT).read_text())["steps"] == 2
     assert len(list((tmp_path / "cv" / "logits").glob("*.npz"))) == 2
+    measured = json.loads((tmp_path / "cv" / "evaluation" / "metrics.json").read_text())
+    assert measured["metrics"]["patients"] == 2
+    assert measured["about"]["calibration"]["0"]["segmentation"] == calibration_of(
+        tmp_path / "cv" / "fold-0" / "refined"
+    )
 
 
 def test_an_unknown_setting_is_refused(runs: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

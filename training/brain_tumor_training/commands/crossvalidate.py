@@ -11,6 +11,7 @@ from brain_tumor_training.commands.training_options import (
     add_data_options,
     add_run_options,
     fit_request,
+    parse_changes,
     prepare_cache,
     step_bar,
 )
@@ -29,7 +30,12 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     add_data_options(parser)
     add_run_options(parser, "folder for all runs and results")
     parser.add_argument("--classifier", metavar="RECIPE", help="recipe of the slice classifier (default: no gate)")
-    parser.add_argument("--refine", action="store_true", help="add to each fold's network a part that sees the study")
+    parser.add_argument(
+        "--refine",
+        nargs="*",
+        metavar="ID=VALUE",
+        help="add to each fold's network a part that sees the study; its settings, such as steps=1000",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     add_running_options(parser)
     parser.set_defaults(run=_run)
@@ -39,14 +45,14 @@ def _run(arguments: argparse.Namespace) -> int:
     from brain_tumor_training.crossvalidation import FoldTraining
     from brain_tumor_training.evaluation_plan import Models
     from brain_tumor_training.recipe import load_recipe
-    from brain_tumor_training.study_settings import RefinementSettings
+    from brain_tumor_training.study_settings import changed_settings
     from BrainTumorSegLib.engine.errors import InputError
 
     if arguments.folds is None or arguments.data is None:
         raise InputError("Cross-validation needs the data as studies, and folds.", "Give --data and --folds.")
     base = fit_request(arguments)
     classifier = load_recipe(arguments.classifier) if arguments.classifier else None
-    refinement = RefinementSettings() if arguments.refine else None
+    refinement = None if arguments.refine is None else changed_settings(parse_changes(arguments.refine))
     prepare_cache(arguments)
     with step_bar() as on_progress:
         runs = FoldTraining(base, arguments.folds, classifier, refinement).run(on_progress)

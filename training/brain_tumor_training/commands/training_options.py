@@ -79,7 +79,7 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         key, separator, value = text.partition("=")
         if not separator:
-            raise InputError(f"'{text}' is no ID=VALUE.", "Write, for example, --set batch_size=8.")
+            raise InputError(f"'{text}' is no ID=VALUE.", "Write, for example, batch_size=8.")
         changes[key] = yaml.safe_load(value)
     return changes
 
