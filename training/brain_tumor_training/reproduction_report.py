@@ -106,7 +106,7 @@ def _overview(names: Sequence[str], found: Mapping[str, Reproduced]) -> Iterator
         reproduced = found.get(name)
         original = publication(name).stands_in_for if name in published_recipes() else ""
         for kind, printed in _compared(name, original):
-            state = "missing" if reproduced is None else ("shortened" if reproduced.is_shortened else "as the recipe")
+            state = "missing" if reproduced is None else _state(reproduced)
             values = ["–", "–"]
             if reproduced is not None and kind in COMPARABLE:
                 key = comparable(reproduced, kind)
@@ -115,6 +115,13 @@ def _overview(names: Sequence[str], found: Mapping[str, Reproduced]) -> Iterator
             shown = unprinted if printed is None else f"{kind} {printed:.4f}"
             yield f"| [{name}](#{name}) | {shown} | {' | '.join(values)} | {state} |"
     yield ""
+
+
+def _state(reproduced: Reproduced) -> str:
+    if not reproduced.is_shortened:
+        return "as the recipe"
+    history = reproduced.histories[LEAKY_RUN]
+    return f"shortened: {history.epochs_planned:.3g} epochs at {history.size_px} px"
 
 
 def _compared(name: str, original: str) -> list[tuple[str, float | None]]:
