@@ -6,11 +6,14 @@ import pytest
 
 from brain_tumor_training.main import main
 from brain_tumor_training.recipe import load_recipe, publication, published_recipes, recipe_names
+from brain_tumor_training.reproduced import read_result
+from brain_tumor_training.reproduction_explanation import explanation
 from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.run_history import run_history, stored_history
 from brain_tumor_training.settings import Phase
 from brain_tumor_training.splits import Split
 from BrainTumorSegLib.engine.errors import InputError
+from documentation import DOCS
 from tiny_runs import write_folded_data
 from training_phantom import CPU
 
@@ -50,7 +53,7 @@ def test_a_published_system_is_measured_under_both_protocols(
     told = page[page.index(f"## {recipe}\n") :].split("\n## ")[0]
     assert "Not the recipe's own run" in told
     assert "phases.0.size_px: 256 -> 128" in told
-    assert "leaky run: 1 of 1 epochs, 7 training slices at 128 px" in told
+    assert "leaky run: 1 of 1 epochs, of which epoch 1 was the best on watched slices; 7 training slices" in told
     assert "honest, 8 slices of 2 patients" in told
     assert f"]({'reproduction'}/{recipe}-curves.png)" in told
     assert (tmp_path / "reproduction" / f"{recipe}-curves.png").read_bytes().startswith(b"\x89PNG")
@@ -117,6 +120,18 @@ def test_a_result_that_an_earlier_version_made_is_refused(tmp_path: Path, capsys
     (tmp_path / "reproduction.json").write_text('{"recipe": "poster_resunet"}')
     assert main(["report", str(tmp_path), str(tmp_path / "page.md")]) == 2
     assert "an earlier version made it" in capsys.readouterr().err
+
+
+def test_an_early_end_of_the_honest_run_is_told_as_part_of_the_difference() -> None:
+    reproduced = read_result(DOCS / "reproduction" / "poster_resunet")
+    told = "whose watched slices have neighbours among those it learns from"
+    ends = {
+        name: replace(one, kept_epoch=end)
+        for (name, one), end in zip(reproduced.histories.items(), (9, 4), strict=True)
+    }
+    assert told in "".join(explanation(replace(reproduced, histories=ends)))
+    late = {name: replace(one, kept_epoch=9) for name, one in reproduced.histories.items()}
+    assert told not in "".join(explanation(replace(reproduced, histories=late)))
 
 
 def test_what_the_authors_print_stands_in_their_recipes() -> None:
