@@ -23,7 +23,6 @@ from brain_tumor_training.calibration import PatientLogits
 from brain_tumor_training.data import SlicePool
 from brain_tumor_training.kaggle import read_folds
 from brain_tumor_training.metrics import count_slices, volumetric_dice
-from brain_tumor_training.recipe import settings_of_run
 from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.settings import TrainingSettings
 from brain_tumor_training.validation import predict
@@ -47,7 +46,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     run = RunFolder(arguments.run)
-    settings, weights = settings_of_run(run), run.finished_weights()
+    settings, weights = run.settings(), run.finished_weights()
     names = [name for name, fold in read_folds(arguments.folds).items() if fold == arguments.fold]
     size_px = settings.phases[-1].size_px
     pool = SlicePool.of_all(load_cache(arguments.cache, names[: arguments.patients], size_px))

@@ -1,7 +1,7 @@
 import json
 import shutil
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -11,14 +11,16 @@ from monai.bundle import run as run_config
 from brain_tumor_training.bundles import BundleDescription, export_bundle, update_index
 from brain_tumor_training.cache import cached_names
 from brain_tumor_training.main import main
-from brain_tumor_training.recipe import FOLDER, load_recipe, settings_of_run
+from brain_tumor_training.recipe import FOLDER, load_recipe
 from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.shortening import shortened
+from brain_tumor_training.splits import Split
 from BrainTumorSegLib.engine.bundle import Recommendation, load_bundle
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.model_index import read_index
 from BrainTumorSegLib.engine.networks.registry import build_network
 from tiny_runs import SETTINGS, write_folded_data, write_recipe
+from training_phantom import CPU
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def test_a_run_says_how_its_weights_were_made(run: Path, data: Path) -> None:
     assert split.protocol == "patients"
     environment = json.loads((run / "environment.json").read_text())
     assert environment["packages"]["torch"] == torch.__version__
-    assert settings_of_run(RunFolder(run)).network == "ResUNet"
+    assert RunFolder(run).settings().network == "ResUNet"
     assert (run / "log.csv").is_file()
     assert (run / "validation.csv").is_file()
 
@@ -55,6 +57,19 @@ def test_another_recipe_does_not_go_on_in_the_same_folder(
     arguments = ["--cache", data / "cache", "--run", tmp_path, "--device", "cpu"]
     assert main(["fit", str(write_recipe(tmp_path, seed=5)), *map(str, arguments)]) == 2
     assert "holds a run with another settings.json" in capsys.readouterr().err
+
+
+def test_a_run_of_a_version_with_fewer_settings_is_still_the_same_run(tmp_path: Path) -> None:
+    settings, split = load_recipe("ablation_short"), Split({"a": [0]}, {}, {}, "patients")
+    run = RunFolder(tmp_path)
+    run.begin(settings, split, CPU)
+    stored = json.loads((tmp_path / "settings.json").read_text())
+    del stored["sampling"]["equal"]
+    (tmp_path / "settings.json").write_text(json.dumps(stored))
+    run.begin(settings, split, CPU)
+    changed = replace(settings, sampling=replace(settings.sampling, equal="patients"))
+    with pytest.raises(InputError, match=r"another settings\.json.*Choose another folder"):
+        run.begin(changed, split, CPU)
 
 
 def test_a_finished_run_is_not_taken_for_one_with_other_settings(
@@ -169,7 +184,7 @@ def test_monais_bundle_runner_trains_by_a_recipe(data: Path, tmp_path: Path) -> 
 def test_the_recipe_of_the_release_survives_a_run_folder(tmp_path: Path) -> None:
     settings = load_recipe("dai_resunet_plus_plus_adam")
     (tmp_path / "settings.json").write_text(json.dumps(asdict(settings)))
-    assert asdict(settings_of_run(RunFolder(tmp_path))) == asdict(settings)
+    assert asdict(RunFolder(tmp_path).settings()) == asdict(settings)
 
 
 @pytest.mark.parametrize(

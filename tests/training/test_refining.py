@@ -16,7 +16,6 @@ from brain_tumor_training.evaluation_studies import KaggleSource
 from brain_tumor_training.exporting import ExportRequest, calibration_of, export_run
 from brain_tumor_training.kaggle import patient_folders
 from brain_tumor_training.main import main
-from brain_tumor_training.recipe import settings_of_run
 from brain_tumor_training.refining import REFINEMENT, RefineRequest, refine_run, study_loss
 from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.splits import pool_of
@@ -74,8 +73,8 @@ def refined(runs: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_the_slices_network_stays_and_its_refiner_has_learned(runs: Path, refined: Path) -> None:
     run = RunFolder(refined)
-    settings = settings_of_run(run)
-    assert settings == replace(settings_of_run(RunFolder(runs / "fold0")), network="ResUNetPlusPlusInStudy")
+    settings = run.settings()
+    assert settings == replace(RunFolder(runs / "fold0").settings(), network="ResUNetPlusPlusInStudy")
     assert run.split() == RunFolder(runs / "fold0").split()
     network = build_network(settings.network, settings.arguments)
     network.load_state_dict(run.finished_weights())
@@ -110,7 +109,7 @@ def test_an_interrupted_training_goes_on_with_the_same_studies(runs: Path, data:
 def test_the_program_corrects_as_training_does(data: Path, refined: Path, tmp_path: Path) -> None:
     """The pipeline with the exported bundle against the training code, on the patient that the run has not seen."""
     run = RunFolder(refined)
-    settings = settings_of_run(run)
+    settings = run.settings()
     network = build_network(settings.network, settings.arguments)
     archive = export_run(refined, ExportRequest("refined", "1.0.0", "t", "d", recommendation={}), tmp_path)
     bundle = load_bundle(archive)

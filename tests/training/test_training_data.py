@@ -1,6 +1,7 @@
 import csv
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -140,6 +141,22 @@ def test_without_a_tumour_share_every_slice_comes_once_an_epoch() -> None:
     assert sorted(epochs[0]) == sorted(epochs[1])
     assert len(set(epochs[0])) == len(pool)
     assert epochs[0] != epochs[1]
+
+
+@pytest.mark.parametrize(("equal", "share_of_short"), [("slices", 3 / 21), ("patients", 1 / 2)])
+def test_slices_or_patients_have_equal_chances(equal: Literal["slices", "patients"], share_of_short: float) -> None:
+    """One patient has 3 slices with tumour, the other 18."""
+    short, long = patients(1, slices=5)[0], patients(2, slices=20)[1]
+    sampling = SamplingSettings(1.0, brain_share=0, sequence_drop=0, neighbour_drop=0, equal=equal)
+    settings = tiny_settings(sampling=sampling, augmentation=None)
+    stream = SliceStream(SlicePool.of_all([short, long]), settings, SIZE_PX, 600, seed=1)
+    seen = [np.array_equal(stream[index].mask[0], short.mask[1]) for index in range(600)]
+    assert np.mean(seen) == pytest.approx(share_of_short, abs=0.06)
+
+
+def test_patients_have_no_equal_chances_in_epochs_of_slices() -> None:
+    with pytest.raises(InputError, match=r"every slice is shown once an epoch.*sampling\.equal"):
+        SamplingSettings(tumour_share=None, equal="patients")
 
 
 def test_processes_share_each_batch_without_overlap() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -97,10 +99,11 @@ class SliceStream(Dataset[Sample]):
         self._sampling = settings.sampling
         self._augmentation = settings.augmentation
         self._seed = seed
-        self._with_tumour = [one for one in pool.slices if pool.has_tumour(*one)]
-        self._without_tumour = [one for one in pool.slices if not pool.has_tumour(*one)]
+        with_tumour = [one for one in pool.slices if pool.has_tumour(*one)]
+        without_tumour = [one for one in pool.slices if not pool.has_tumour(*one)]
+        self._with_tumour, self._without_tumour = (self._groups(some) for some in (with_tumour, without_tumour))
         self._epoch: tuple[int, npt.NDArray[np.intp]] | None = None
-        _check_kinds(len(self._with_tumour), len(self._without_tumour), self._sampling.tumour_share)
+        _check_kinds(len(with_tumour), len(without_tumour), self._sampling.tumour_share)
 
     def __len__(self) -> int:
         return self._length
@@ -122,8 +125,15 @@ class SliceStream(Dataset[Sample]):
         if share is None:
             epoch, position = divmod(index, len(self._pool))
             return self._pool.slices[self._order(epoch)[position]]
-        kind = self._with_tumour if rng.random() < share else self._without_tumour
-        return kind[rng.integers(len(kind))]
+        groups = self._with_tumour if rng.random() < share else self._without_tumour
+        group = groups[rng.integers(len(groups))]
+        return group[rng.integers(len(group))]
+
+    def _groups(self, slices: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+        """Slices in groups of equal chances: each patient's own, or all in one."""
+        if self._sampling.equal == "slices":
+            return [slices]
+        return [list(some) for _, some in groupby(sorted(slices), key=itemgetter(0))]
 
     def _order(self, epoch: int) -> npt.NDArray[np.intp]:
         """The epoch's shuffled order, kept until another epoch is asked for."""

@@ -11,7 +11,6 @@ from typing import Any
 from brain_tumor_training.bundles import MEASURED, BundleDescription, export_bundle, update_index
 from brain_tumor_training.cache import load_cache
 from brain_tumor_training.calibration import Calibration, calibrate
-from brain_tumor_training.recipe import settings_of_run
 from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.settings import TrainingSettings
 from brain_tumor_training.splits import pool_of
@@ -49,7 +48,7 @@ def export_run(folder: Path, request: ExportRequest, release: Path) -> Path:
     """Writes the run's bundle into ``release`` and lists it in the index. Raises InputError for an unfinished run."""
     run = RunFolder(folder)
     weights = run.finished_weights()
-    settings, split = settings_of_run(run), run.split()
+    settings, split = run.settings(), run.split()
     leaky = settings.split.protocol != "patients"
     description = BundleDescription(
         name=request.name,
@@ -79,7 +78,7 @@ def calibrate_run(folder: Path, cache: Path, device: str) -> Calibration:
     Raises InputError for a run without them, or one whose validation slices come from training patients.
     """
     run = RunFolder(folder)
-    settings, split = settings_of_run(run), run.split()
+    settings, split = run.settings(), run.split()
     if settings.split.protocol != "patients" or not split.validation:
         raise InputError(
             f"The run {folder} kept no patients aside.",

@@ -12,7 +12,6 @@ from brain_tumor_training.cache import load_cache
 from brain_tumor_training.calibration import calibrate
 from brain_tumor_training.data import SlicePool
 from brain_tumor_training.exporting import keep_calibration, used_size_px
-from brain_tumor_training.recipe import settings_of_run
 from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.validation import PatientLogits, predict
 from BrainTumorSegLib.engine.device import choose
@@ -35,7 +34,7 @@ def calibrate_on_other_folds(
 def unseen_logits(run: Path, names: Sequence[str], cache: Path, device: str) -> list[PatientLogits]:
     """What a finished run's network says about patients it has not seen, kept as float16: there are many."""
     folder = RunFolder(run)
-    settings = settings_of_run(folder)
+    settings = folder.settings()
     compute = choose(device)
     network = build_network(settings.network, settings.arguments)
     network.load_state_dict(folder.finished_weights())

@@ -10,16 +10,7 @@ from typing import Any
 import yaml
 from monai.bundle import ConfigParser
 
-from brain_tumor_training.run_folder import RunFolder
-from brain_tumor_training.settings import (
-    AugmentationSettings,
-    OptimiserSettings,
-    Phase,
-    SamplingSettings,
-    SplitSettings,
-    TrainingSettings,
-    ValidationSettings,
-)
+from brain_tumor_training.settings import TrainingSettings
 from brain_tumor_training.splits import LEAKY
 from BrainTumorSegLib.engine.errors import InputError
 
@@ -98,18 +89,3 @@ def _root(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split())
-
-
-def settings_of_run(run: RunFolder) -> TrainingSettings:
-    """The settings that a run folder keeps."""
-    content = run.settings()
-    parts = {
-        "optimiser": OptimiserSettings,
-        "sampling": SamplingSettings,
-        "augmentation": AugmentationSettings,
-        "split": SplitSettings,
-        "validation": ValidationSettings,
-    }
-    made = {name: kind(**content[name]) for name, kind in parts.items() if content.get(name) is not None}
-    phases = [Phase(**phase) for phase in content["phases"]]
-    return TrainingSettings(**{**content, **made, "phases": phases})

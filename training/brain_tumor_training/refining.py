@@ -16,7 +16,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from brain_tumor_training.loop import LOG_EVERY, Progress
 from brain_tumor_training.optimisation import learning_rate
-from brain_tumor_training.recipe import settings_of_run
 from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.settings import Phase
 from brain_tumor_training.study_logits import LOSS_PX, UnseenLogits
@@ -66,7 +65,7 @@ def refine_run(request: RefineRequest, on_progress: Progress = lambda _done, _al
     """
     slices, target = RunFolder(request.slices), RunFolder(request.run)
     slices.require_finished()
-    settings, split = settings_of_run(slices), slices.split()
+    settings, split = slices.settings(), slices.split()
     if settings.network != SLICE_NETWORK:
         raise InputError(
             f"{request.slices} is a run of {settings.network}, not of {SLICE_NETWORK}.",

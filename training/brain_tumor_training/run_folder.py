@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from brain_tumor_training import curves
-from brain_tumor_training.settings import TrainingSettings
+from brain_tumor_training.settings import TrainingSettings, settings_from
 from brain_tumor_training.splits import Split
 from BrainTumorSegLib.engine.device import Compute
 from BrainTumorSegLib.engine.errors import InputError
@@ -46,19 +46,23 @@ class RunFolder:
         Raises InputError if the folder holds another run: going on with other settings would mix two.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        wanted = {"settings.json": asdict(settings), "splits.json": asdict(split)}
-        for name, content in wanted.items():
-            self._refuse_other(name, content)
-            (self.path / name).write_text(_text(content))
+        self.refuse_other(settings)
+        self._refuse_other_split(split)
+        for name, content in (("settings.json", settings), ("splits.json", split)):
+            (self.path / name).write_text(_text(asdict(content)))
         (self.path / "environment.json").write_text(json.dumps(environment(compute), indent=1) + "\n")
 
     def refuse_other(self, settings: TrainingSettings) -> None:
-        """Raises InputError if the folder holds a run with other settings, finished or not."""
-        self._refuse_other("settings.json", asdict(settings))
+        """Raises InputError if the folder holds a run with other settings, finished or not.
 
-    def settings(self) -> dict[str, Any]:
-        """The settings as plain data. Raises InputError if the folder holds no run."""
-        return self._read("settings.json")
+        A run of an earlier version, whose settings lack what has come since, goes on as it was.
+        """
+        if (self.path / "settings.json").exists() and _text(asdict(self.settings())) != _text(asdict(settings)):
+            raise self._is_another("settings.json")
+
+    def settings(self) -> TrainingSettings:
+        """How the run was or is being made. Raises InputError if the folder holds no run."""
+        return settings_from(self._read("settings.json"))
 
     def split(self) -> Split:
         """Which slices the run learned from. Raises InputError if the folder holds no run."""
@@ -120,12 +124,13 @@ class RunFolder:
                 with path.open("w", newline="") as file:
                     csv.writer(file).writerows([header, *kept])
 
-    def _refuse_other(self, name: str, content: Mapping[str, Any]) -> None:
-        path = self.path / name
-        if path.exists() and path.read_text() != _text(content):
-            raise InputError(
-                f"{self.path} holds a run with another {name}.", "Choose another folder, or remove that one."
-            )
+    def _refuse_other_split(self, split: Split) -> None:
+        path = self.path / "splits.json"
+        if path.exists() and path.read_text() != _text(asdict(split)):
+            raise self._is_another(path.name)
+
+    def _is_another(self, name: str) -> InputError:
+        return InputError(f"{self.path} holds a run with another {name}.", "Choose another folder, or remove that one.")
 
     def _read(self, name: str) -> dict[str, Any]:
         path = self.path / name

@@ -11,9 +11,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from brain_tumor_training.recipe import load_recipe, settings_of_run
+from brain_tumor_training.recipe import load_recipe
 from brain_tumor_training.run_folder import RunFolder
-from brain_tumor_training.settings import Phase, TrainingSettings
+from brain_tumor_training.settings import Phase, TrainingSettings, settings_from
 from BrainTumorSegLib.engine.errors import InputError
 
 _NOT_THE_RECIPE = ("source", "split")
@@ -70,7 +70,7 @@ class RunHistory:
             wanted = dict(_flat(asdict(load_recipe(recipe))))
         except InputError:
             return [f"the recipe {recipe} is not in this version"]
-        found = dict(_flat(self.settings))
+        found = dict(_flat(asdict(settings_from(self.settings))))
         return [
             f"{name}: {wanted.get(name)} -> {found.get(name)}"
             for name in [*wanted, *(name for name in found if name not in wanted)]
@@ -81,7 +81,7 @@ class RunHistory:
 def run_history(folder: Path) -> RunHistory:
     """The history of the run in a folder. Raises InputError if there is none."""
     run = RunFolder(folder)
-    settings, split = settings_of_run(run), run.split()
+    settings, split = run.settings(), run.split()
     slices = sum(len(some) for some in split.training.values())
     per_epoch = math.ceil(slices / settings.batch_size)
     starts = [0, *accumulate(_epochs(phase, per_epoch) for phase in settings.phases)]
@@ -97,7 +97,7 @@ def run_history(folder: Path) -> RunHistory:
         is_finished=run.is_finished,
         training_loss=losses["log"],
         validation_loss=losses["validation"],
-        settings=run.settings(),
+        settings=asdict(settings),
     )
 
 

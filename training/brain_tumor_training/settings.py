@@ -14,15 +14,26 @@ class SamplingSettings:
     """How slices are drawn.
 
     tumour_share: part of the samples whose slice holds tumour; None shows every slice once an epoch, shuffled, as the
-    published systems do. brain_share: part drawn from the brain-masked variant. sequence_drop: probability, for T1 and
-    T1c each, of being replaced with FLAIR, as missing sequences are. neighbour_drop: probability of both neighbouring
-    slices being replaced with the slice itself.
+    published systems do. equal: what has equal chances among slices with tumour, and among those without: each slice,
+    so that a stack of 80 is seen four times as often as one of 20, or each patient (Buda et al.). brain_share: part
+    drawn from the brain-masked variant. sequence_drop: probability, for T1 and T1c each, of being replaced with FLAIR,
+    as missing sequences are. neighbour_drop: probability of both neighbouring slices being replaced with the slice
+    itself.
     """
 
     tumour_share: float | None = 0.6
     brain_share: float = 0.3
     sequence_drop: float = 0.25
     neighbour_drop: float = 0.15
+    equal: Literal["slices", "patients"] = "slices"
+
+    def __post_init__(self) -> None:
+        """Raises InputError where every slice is shown once an epoch, and yet patients shall have equal chances."""
+        if self.tumour_share is None and self.equal == "patients":
+            raise InputError(
+                "Patients can't have equal chances where every slice is shown once an epoch.",
+                "Give sampling.tumour_share, or set sampling.equal to slices.",
+            )
 
 
 @dataclass(frozen=True)
@@ -173,3 +184,17 @@ class TrainingSettings:
     def keeps_best(self) -> bool:
         """Whether the finished weights are the best ones that validation saw."""
         return self.validation is not None and self.validation.patience is not None
+
+
+def settings_from(content: Mapping[str, Any]) -> TrainingSettings:
+    """The settings that ``asdict`` of them, stored as JSON, stands for; those that came later have their defaults."""
+    parts = {
+        "optimiser": OptimiserSettings,
+        "sampling": SamplingSettings,
+        "augmentation": AugmentationSettings,
+        "split": SplitSettings,
+        "validation": ValidationSettings,
+    }
+    made = {name: kind(**content[name]) for name, kind in parts.items() if content.get(name) is not None}
+    phases = [Phase(**phase) for phase in content["phases"]]
+    return TrainingSettings(**{**content, **made, "phases": phases})

@@ -15,7 +15,6 @@ from torch import nn
 from brain_tumor_training.cache import CachedPatient, load_cache
 from brain_tumor_training.data import take_slice
 from brain_tumor_training.forward import forward
-from brain_tumor_training.recipe import settings_of_run
 from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.study_settings import StudyView
 from BrainTumorSegLib.engine.device import Compute
@@ -114,7 +113,7 @@ class UnseenLogits:
         return hashlib.sha256(content).hexdigest()[:16]
 
     def _make(self, run: RunFolder, patient: CachedPatient, path: Path) -> None:
-        settings = settings_of_run(run)
+        settings = run.settings()
         network = self._network(run)
         arrays = {}
         for view, seen in self._views.items():
@@ -129,7 +128,7 @@ class UnseenLogits:
     def _network(self, run: RunFolder) -> nn.Module:
         """The run's network, kept for the next patient of its fold."""
         if self._loaded is None or self._loaded[0] != run.path:
-            settings = settings_of_run(run)
+            settings = run.settings()
             network = build_network(settings.network, settings.arguments)
             network.load_state_dict(run.finished_weights())
             self._loaded = run.path, network.to(self._compute.device).eval()

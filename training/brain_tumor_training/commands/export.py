@@ -63,13 +63,12 @@ def _export(arguments: argparse.Namespace) -> int:
     from brain_tumor_training.bundle_plots import bundle_plots
     from brain_tumor_training.bundles import MEASURED
     from brain_tumor_training.exporting import ExportRequest, export_run, metrics_of
-    from brain_tumor_training.recipe import settings_of_run
     from brain_tumor_training.run_folder import RunFolder
     from BrainTumorSegLib.engine.networks.registry import NETWORKS
 
     run = RunFolder(arguments.run_folder)
     run.require_finished()
-    task = NETWORKS[settings_of_run(run).network].task
+    task = NETWORKS[run.settings().network].task
     chosen = {name: getattr(arguments, name) for name in RECOMMENDATIONS}
     title = arguments.title or arguments.name
     request = ExportRequest(
