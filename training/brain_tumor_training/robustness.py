@@ -21,8 +21,11 @@ DEFAULT_CHANGES = (
     "flair-only",
     "brightness-0.3",
     "brightness-3",
+    "contrast-0.7",
+    "contrast-1.4",
     "in-plane-0.7mm",
     "in-plane-1.2mm",
+    "slices-6mm",
     "brain-masked",
 )
 UNCHANGED = "unchanged"

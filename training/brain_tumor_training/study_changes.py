@@ -38,10 +38,20 @@ def brighter(images: StudyImages, factor: float) -> StudyImages:
     return StudyImages(scaled, images.reference)
 
 
-def resampled(images: StudyImages, in_plane_mm: float) -> StudyImages:
-    """Another in-plane sampling by linear interpolation; the reference is where the interpolated one is over a half."""
-    sequences = {name: _to_spacing(image, in_plane_mm) for name, image in images.sequences.items()}
-    return StudyImages(sequences, sitk.Cast(_to_spacing(images.reference, in_plane_mm) >= 0.5, sitk.sitkUInt8))
+def bent(images: StudyImages, gamma: float) -> StudyImages:
+    """Another contrast: each sequence's values, as parts of its range, to the power of gamma (below 1: flatter)."""
+    return StudyImages({name: _bend(image, gamma) for name, image in images.sequences.items()}, images.reference)
+
+
+def resampled(images: StudyImages, in_plane_mm: float | None = None, slices_mm: float | None = None) -> StudyImages:
+    """Another sampling by linear interpolation; the reference is where the interpolated one is over a half.
+
+    in_plane_mm: of columns and rows; slices_mm: from slice to slice; None leaves it as it is.
+    """
+    columns_mm, rows_mm, between_mm = images.reference.GetSpacing()
+    spacing_mm = (in_plane_mm or columns_mm, in_plane_mm or rows_mm, slices_mm or between_mm)
+    sequences = {name: _to_spacing(image, spacing_mm) for name, image in images.sequences.items()}
+    return StudyImages(sequences, sitk.Cast(_to_spacing(images.reference, spacing_mm) >= 0.5, sitk.sitkUInt8))
 
 
 def reoriented(images: StudyImages, code: str) -> StudyImages:
@@ -66,24 +76,35 @@ CHANGES: Mapping[str, Change] = MappingProxyType(
         "flair-only": partial(without, names=("t1", "t1c")),
         "brightness-0.3": partial(brighter, factor=0.3),
         "brightness-3": partial(brighter, factor=3.0),
+        "contrast-0.7": partial(bent, gamma=0.7),
+        "contrast-1.4": partial(bent, gamma=1.4),
         "in-plane-0.7mm": partial(resampled, in_plane_mm=0.7),
         "in-plane-1.2mm": partial(resampled, in_plane_mm=1.2),
+        "slices-6mm": partial(resampled, slices_mm=6.0),
+        "isotropic-1mm": partial(resampled, in_plane_mm=1.0, slices_mm=1.0),
         "sagittal": partial(reoriented, code="PIR"),
         "brain-masked": brain_masked,
     }
 )
 
 
-def _to_spacing(image: sitk.Image, in_plane_mm: float) -> sitk.Image:
-    spacing = (in_plane_mm, in_plane_mm, image.GetSpacing()[2])
-    size = [round(n * old / new) for n, old, new in zip(image.GetSize(), image.GetSpacing(), spacing, strict=True)]
+def _bend(image: sitk.Image, gamma: float) -> sitk.Image:
+    array = sitk.GetArrayFromImage(image).astype(np.float32)
+    low, span = array.min(), np.ptp(array)
+    changed = sitk.GetImageFromArray(low + span * ((array - low) / span) ** gamma)
+    changed.CopyInformation(image)
+    return changed
+
+
+def _to_spacing(image: sitk.Image, spacing_mm: tuple[float, float, float]) -> sitk.Image:
+    size = [round(n * old / new) for n, old, new in zip(image.GetSize(), image.GetSpacing(), spacing_mm, strict=True)]
     return sitk.Resample(
         sitk.Cast(image, sitk.sitkFloat32),
         size,
         sitk.Transform(),
         sitk.sitkLinear,
         image.GetOrigin(),
-        spacing,
+        spacing_mm,
         image.GetDirection(),
         0.0,
     )

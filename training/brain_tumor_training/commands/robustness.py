@@ -24,15 +24,13 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         "robustness",
         parents=[common],
         help="measure what missing sequences, brightness, sampling and masking cost",
-        description="Measure the same held-out patients unchanged and with sequences left out, other brightness, other "
-        "in-plane sampling and everything but the brain masked. Writes robustness.md, robustness.json and "
+        description="Measure the same held-out patients unchanged and with sequences left out, other brightness, "
+        "contrast and sampling, and everything but the brain masked. Writes robustness.md, robustness.json and "
         "per_patient.csv.",
     )
     parser.add_argument("output", type=Path, metavar="OUT_DIR", help="folder for the results")
     add_patient_options(parser)
-    parser.add_argument(
-        "--changes", nargs="+", metavar="NAME", help="instead of the usual eight (see study_changes.py)"
-    )
+    parser.add_argument("--changes", nargs="+", metavar="NAME", help="instead of the usual ones (see study_changes.py)")
     add_model_options(parser)
     add_running_options(parser)
     parser.set_defaults(run=_run)
