@@ -16,6 +16,16 @@ from brain_tumor_training.settings import TrainingSettings
 from brain_tumor_training.study_settings import RefinementSettings
 
 REFINED = "refined"
+ALL = "all"
+"""Folder of the models of all patients, beside those of the folds."""
+
+
+@dataclass(frozen=True)
+class TrainedModels:
+    """Finished runs. segmentation: the refined one where there is a refiner. classifier: None for none."""
+
+    segmentation: Path
+    classifier: Path | None
 
 
 @dataclass(frozen=True)
@@ -36,44 +46,63 @@ class FoldTraining:
 
         An interrupted call goes on where it was: finished runs are taken as they are.
         """
-        folds = sorted(set(read_folds(self.folds).values()))
-        for fold in folds:
-            for kind, settings in self._settings():
-                request = replace(
-                    self.base, settings=settings, run=self._folder(fold, kind), folds=self.folds, fold=fold
-                )
-                if settings.init == "segmentation":
-                    request = replace(request, weights=RunFolder(self._folder(fold, SEGMENTATION)).weights)
-                fit(request, on_progress)
-        if self.refinement is not None:
-            self._refine(folds, self.refinement, on_progress)
-        patterns = {kind: str(self.base.run / "fold-{fold}" / kind) for kind in (SEGMENTATION, CLASSIFIER, REFINED)}
-        return FoldRuns(
-            patterns[SEGMENTATION if self.refinement is None else REFINED],
-            None if self.classifier is None else patterns[CLASSIFIER],
+        for fold in self.fold_numbers:
+            self._fit(_of_fold(fold), replace(self.base, folds=self.folds, fold=fold), on_progress)
+        for fold in self.fold_numbers:
+            self._refine(_of_fold(fold), on_progress)
+        models = self._models(_of_fold("{fold}"))
+        classifier = None if models.classifier is None else str(models.classifier)
+        return FoldRuns(str(models.segmentation), classifier, self.base.cache, self.base.device)
+
+    def run_on_all(self, on_progress: Progress = lambda _done, _all, _loss: None) -> TrainedModels:
+        """Trains on all patients, into all/segmentation, all/classifier and all/refined.
+
+        Every fold has to be trained first where there is a refiner: it learns from what the folds' networks say of the
+        patients they have not seen. An interrupted call goes on where it was.
+        """
+        self._fit(ALL, replace(self.base, folds=None, fold=None), on_progress)
+        self._refine(ALL, on_progress)
+        return self._models(ALL)
+
+    @property
+    def fold_numbers(self) -> Sequence[int]:
+        """In order."""
+        return sorted(set(read_folds(self.folds).values()))
+
+    def _fit(self, group: str, request: FitRequest, on_progress: Progress) -> None:
+        for kind, settings in self._settings():
+            one = replace(request, settings=settings, run=self._folder(group, kind))
+            if settings.init == "segmentation":
+                one = replace(one, weights=RunFolder(self._folder(group, SEGMENTATION)).weights)
+            fit(one, on_progress)
+
+    def _refine(self, group: str, on_progress: Progress) -> None:
+        """A group's refiner learns from what the networks of folds say of patients who are new to them."""
+        if self.refinement is None:
+            return
+        request = RefineRequest(
+            self._folder(group, SEGMENTATION),
+            [self._folder(_of_fold(fold), SEGMENTATION) for fold in self.fold_numbers],
             self.base.cache,
+            self.base.run / "logits",
+            self._folder(group, REFINED),
+            self.refinement,
             self.base.device,
         )
-
-    def _refine(self, folds: Sequence[int], settings: RefinementSettings, on_progress: Progress) -> None:
-        """Once all folds are trained: a fold's refiner learns from what the other folds' networks say."""
-        slices = {fold: self._folder(fold, SEGMENTATION) for fold in folds}
-        for fold in folds:
-            request = RefineRequest(
-                slices[fold],
-                list(slices.values()),
-                self.base.cache,
-                self.base.run / "logits",
-                self._folder(fold, REFINED),
-                settings,
-                self.base.device,
-            )
-            refine_run(request, on_progress)
+        refine_run(request, on_progress)
 
     def _settings(self) -> Sequence[tuple[str, TrainingSettings]]:
         classifier = [] if self.classifier is None else [(CLASSIFIER, self.classifier)]
         # The classifier comes second: it may start from the segmentation's encoder, which has seen the same patients.
         return [(SEGMENTATION, self.base.settings), *classifier]
 
-    def _folder(self, fold: int, kind: str) -> Path:
-        return self.base.run / f"fold-{fold}" / kind
+    def _models(self, group: str) -> TrainedModels:
+        segmentation = self._folder(group, SEGMENTATION if self.refinement is None else REFINED)
+        return TrainedModels(segmentation, None if self.classifier is None else self._folder(group, CLASSIFIER))
+
+    def _folder(self, group: str, kind: str) -> Path:
+        return self.base.run / group / kind
+
+
+def _of_fold(fold: int | str) -> str:
+    return f"fold-{fold}"

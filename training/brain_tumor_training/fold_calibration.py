@@ -1,4 +1,4 @@
-"""Calibration of a cross-validation's models without patients set aside: each fold by the others' unseen patients."""
+"""Calibration without patients set aside: a fold's models by the other folds' unseen patients, a release by all."""
 
 from __future__ import annotations
 
@@ -29,6 +29,16 @@ def calibrate_on_other_folds(
     for fold, run in runs.items():
         others = [one for other, patients in unseen.items() if other != fold for one in patients]
         keep_calibration(run, calibrate(others), f"held-out patients of the other {len(runs) - 1} folds")
+
+
+def calibrate_on_all_folds(
+    target: Path, runs: Mapping[int, Path], held_out: Mapping[int, Sequence[str]], cache: Path, device: str
+) -> None:
+    """Writes the calibration.json of a run that has learned from every patient: chosen on what the folds' runs of the
+    same recipe say about those they have not seen, for there is nobody else.
+    """
+    unseen = [one for fold, run in runs.items() for one in unseen_logits(run, held_out[fold], cache, device)]
+    keep_calibration(target, calibrate(unseen), f"held-out patients of all {len(runs)} folds, by the folds' models")
 
 
 def unseen_logits(run: Path, names: Sequence[str], cache: Path, device: str) -> list[PatientLogits]:

@@ -18,6 +18,7 @@ from brain_tumor_training.commands import (
     export,
     fit,
     refine,
+    release,
     reproduce,
     robustness,
 )
@@ -57,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog=PROGRAM, description="Train, evaluate and export the models of BrainTumorSeg.", parents=[common]
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (fit, refine, evaluate, crossvalidate, compare, robustness, export, reproduce, cost):
+    for command in (fit, refine, evaluate, crossvalidate, compare, robustness, export, release, reproduce, cost):
         command.add_parser(commands, common)
     return parser
 

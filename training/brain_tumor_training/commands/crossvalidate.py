@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from brain_tumor_training.commands.evaluate import measure
 from brain_tumor_training.commands.evaluation_options import add_running_options, patients_of
@@ -16,6 +16,12 @@ from brain_tumor_training.commands.training_options import (
     step_bar,
 )
 
+if TYPE_CHECKING:
+    from brain_tumor_training.crossvalidation import FoldTraining
+
+EVALUATION = "evaluation"
+"""Folder of the results, in the run folder."""
+
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add this command's grammar."""
@@ -27,6 +33,12 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         "with the models that have not seen him, with the gate on and off. The same command goes on with an "
         "interrupted cross-validation (--resume: also with its evaluation).",
     )
+    add_cross_validation_options(parser)
+    parser.set_defaults(run=_run)
+
+
+def add_cross_validation_options(parser: argparse.ArgumentParser) -> None:
+    """What to train for each fold, and how to measure it."""
     add_data_options(parser)
     add_run_options(parser, "folder for all runs and results")
     parser.add_argument("--classifier", metavar="RECIPE", help="recipe of the slice classifier (default: no gate)")
@@ -38,10 +50,13 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     add_running_options(parser)
-    parser.set_defaults(run=_run)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def cross_validate(arguments: argparse.Namespace) -> FoldTraining:
+    """Trains every fold, measures every patient into evaluation/ of the run folder, prints the table.
+
+    Raises InputError without data or folds.
+    """
     from brain_tumor_training.crossvalidation import FoldTraining
     from brain_tumor_training.evaluation_plan import Models
     from brain_tumor_training.recipe import load_recipe
@@ -54,8 +69,9 @@ def _run(arguments: argparse.Namespace) -> int:
     classifier = load_recipe(arguments.classifier) if arguments.classifier else None
     refinement = None if arguments.refine is None else changed_settings(parse_changes(arguments.refine))
     prepare_cache(arguments)
+    training = FoldTraining(base, arguments.folds, classifier, refinement)
     with step_bar() as on_progress:
-        runs = FoldTraining(base, arguments.folds, classifier, refinement).run(on_progress)
+        runs = training.run(on_progress)
     arguments.gate_cost = classifier is not None
     about = {
         "recipe": arguments.recipe,
@@ -63,5 +79,10 @@ def _run(arguments: argparse.Namespace) -> int:
         "refined": arguments.refine,
         "protocol": "patients",
     }
-    print(measure(arguments, base.run / "evaluation", patients_of(arguments), Models(runs=runs), about))
+    print(measure(arguments, base.run / EVALUATION, patients_of(arguments), Models(runs=runs), about))
+    return training
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    cross_validate(arguments)
     return 0
