@@ -8,6 +8,7 @@ from brain_tumor_training.main import main
 from brain_tumor_training.recipe import load_recipe, publication, published_recipes, recipe_names
 from brain_tumor_training.reproduced import read_result
 from brain_tumor_training.reproduction_explanation import explanation
+from brain_tumor_training.reproduction_report import write_report
 from brain_tumor_training.run_folder import RunFolder
 from brain_tumor_training.run_history import run_history, stored_history
 from brain_tumor_training.settings import Phase
@@ -132,6 +133,14 @@ def test_an_early_end_of_the_honest_run_is_told_as_part_of_the_difference() -> N
     assert told in "".join(explanation(replace(reproduced, histories=ends)))
     late = {name: replace(one, kept_epoch=9) for name, one in reproduced.histories.items()}
     assert told not in "".join(explanation(replace(reproduced, histories=late)))
+
+
+def test_the_published_page_is_what_its_stored_results_give(tmp_path: Path) -> None:
+    """Figures in docs/reproduction.md can't be edited by hand, nor left behind when a recipe or the text changes."""
+    write_report(DOCS / "reproduction", tmp_path / "reproduction.md")
+    assert (tmp_path / "reproduction.md").read_text() == (DOCS / "reproduction.md").read_text()
+    drawn = {path.name for path in (tmp_path / "reproduction").iterdir()}
+    assert drawn == {path.name for path in (DOCS / "reproduction").glob("*.png")}
 
 
 def test_what_the_authors_print_stands_in_their_recipes() -> None:
