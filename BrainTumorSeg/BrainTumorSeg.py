@@ -21,21 +21,21 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+from BrainTumorSegLib.application.sampleStudy import registerSampleStudy
+from BrainTumorSegLib.client.process import WorkerProcess
+from BrainTumorSegLib.client.session import EngineSession
+from BrainTumorSegLib.client.slicerPython import baseEnvironment, childEnvironment, engineCommand, pythonExecutable
 from BrainTumorSegLib.engine.errors import InputError, ModelError
-from BrainTumorSegLib.engine.model_index import read_index
+from BrainTumorSegLib.engine.models.index import read_index
+from BrainTumorSegLib.jobs.activity import ChildWork
 from BrainTumorSegLib.jobs.batch import FolderJob
-from BrainTumorSegLib.jobs.childProcess import baseEnvironment, childEnvironment, engineCommand, pythonExecutable
-from BrainTumorSegLib.jobs.childWork import ChildWork
-from BrainTumorSegLib.jobs.sampleStudy import registerSampleStudy
 from BrainTumorSegLib.jobs.segmentationJob import JobNodes, SegmentationJob
-from BrainTumorSegLib.jobs.session import EngineSession
 from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.resultImport import EditedPolicy
 from BrainTumorSegLib.scene.undo import SegmentationUndo
 from BrainTumorSegLib.widget.controller import Controller
 from BrainTumorSegLib.widget.modelsPanel import MIRROR_SETTING
 from BrainTumorSegLib.widget.parameters import BrainTumorSegParameterNode
-from BrainTumorSegLib.worker import WorkerProcess
 
 POLL_INTERVAL_MS = 50
 

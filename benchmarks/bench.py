@@ -48,7 +48,7 @@ def main() -> None:
 
 def run_beside(release: Path, options: list[str]) -> int:
     """This program again, with a copy of the engine that finds the models of another release; its exit code."""
-    from brain_tumor_training.staging import staged_checkout
+    from brain_tumor_training.program.checkout import staged_checkout
 
     with staged_checkout(release) as code:
         environment = os.environ | {"PYTHONPATH": str(code)}
@@ -72,8 +72,8 @@ def write_study(folder: Path) -> dict[str, str]:
     import numpy as np
     import SimpleITK as sitk
 
-    from BrainTumorSegLib.engine.phantom import build_phantom
-    from BrainTumorSegLib.engine.sample import ACQUISITIONS, SEED, scan
+    from BrainTumorSegLib.engine.sample.phantom import build_phantom
+    from BrainTumorSegLib.engine.sample.study import ACQUISITIONS, SEED, scan
 
     phantom = build_phantom(np.random.default_rng(SEED))
     acquisition = replace(ACQUISITIONS["flair"], size_ijk=(256, 256, SLICES), spacing_mm=(0.9, 0.9, 4.2))
@@ -86,7 +86,7 @@ def write_study(folder: Path) -> dict[str, str]:
 
 def available_precisions() -> list[str]:
     """What this CPU computes in by itself."""
-    from BrainTumorSegLib.engine.device import cpu_has_bfloat16
+    from BrainTumorSegLib.engine.inference.device import cpu_has_bfloat16
 
     return ["float32", "bfloat16"] if cpu_has_bfloat16() else ["float32"]
 
@@ -97,12 +97,13 @@ def warm(
     """Seconds by stage (medians), their floors, slices segmented, and the process' peak memory in MB."""
     import torch
 
-    from BrainTumorSegLib.engine.device import Compute
-    from BrainTumorSegLib.engine.models import ModelStore
-    from BrainTumorSegLib.engine.pipeline import Segmenter, load_model
-    from BrainTumorSegLib.engine.reading import StudyPaths, read_study
-    from BrainTumorSegLib.engine.settings import SegmentSettings
-    from BrainTumorSegLib.engine.writing import OutputPaths, write_result
+    from BrainTumorSegLib.engine.inference.device import Compute
+    from BrainTumorSegLib.engine.inference.segmenter import Segmenter
+    from BrainTumorSegLib.engine.inference.settings import SegmentSettings
+    from BrainTumorSegLib.engine.models.loading import load_model
+    from BrainTumorSegLib.engine.models.store import ModelStore
+    from BrainTumorSegLib.engine.output.writing import OutputPaths, write_result
+    from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
 
     torch.set_num_threads(THREADS)
     dtype = getattr(torch, precision)

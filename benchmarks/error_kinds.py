@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
-from brain_tumor_training.fold_calibration import unseen_logits
-from brain_tumor_training.fold_models import run_of_fold
-from brain_tumor_training.kaggle import read_folds
-from brain_tumor_training.metrics import count_slices, volumetric_dice
+from brain_tumor_training.bundles.fold_bundles import run_of_fold
+from brain_tumor_training.calibration.fold_calibration import unseen_logits
+from brain_tumor_training.data.folds import read_folds
+from brain_tumor_training.metrics.overlap import count_slices, volumetric_dice
 
 FAR_PX = 3
 

@@ -19,13 +19,19 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from brain_tumor_training.kaggle import SEQUENCES, read_patient
-from brain_tumor_training.metrics import count_slices, volumetric_dice
-from BrainTumorSegLib.engine.model_index import read_index
-from BrainTumorSegLib.engine.models import ModelStore, find_home
-from BrainTumorSegLib.engine.pipeline import load_segmenter
-from BrainTumorSegLib.engine.reading import StudyPaths, never, read_registered_study, read_study, study_from_images
-from BrainTumorSegLib.engine.result import Result
+from brain_tumor_training.data.kaggle import SEQUENCES, read_patient
+from brain_tumor_training.metrics.overlap import count_slices, volumetric_dice
+from BrainTumorSegLib.engine.inference.segmenter import load_segmenter
+from BrainTumorSegLib.engine.measurement.result import Result
+from BrainTumorSegLib.engine.models.index import read_index
+from BrainTumorSegLib.engine.models.store import ModelStore, find_home
+from BrainTumorSegLib.engine.study.reading import (
+    StudyPaths,
+    never,
+    read_registered_study,
+    read_study,
+    study_from_images,
+)
 
 BRIGHT_PERCENTILE = 99.0
 

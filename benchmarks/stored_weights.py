@@ -17,16 +17,16 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from brain_tumor_training import shortening
-from brain_tumor_training.cache import load_cache
-from brain_tumor_training.calibration import PatientLogits
-from brain_tumor_training.data import SlicePool
-from brain_tumor_training.kaggle import read_folds
-from brain_tumor_training.metrics import count_slices, volumetric_dice
-from brain_tumor_training.run_folder import RunFolder
-from brain_tumor_training.settings import TrainingSettings
-from brain_tumor_training.validation import predict
-from BrainTumorSegLib.engine.device import Compute
+from brain_tumor_training.bundles import shortening
+from brain_tumor_training.calibration.calibration import PatientLogits
+from brain_tumor_training.data.cache import load_cache
+from brain_tumor_training.data.folds import read_folds
+from brain_tumor_training.data.slices import SlicePool
+from brain_tumor_training.fitting.prediction import predict
+from brain_tumor_training.metrics.overlap import count_slices, volumetric_dice
+from brain_tumor_training.recipes.settings import TrainingSettings
+from brain_tumor_training.runs.run_folder import RunFolder
+from BrainTumorSegLib.engine.inference.device import Compute
 from BrainTumorSegLib.engine.networks.registry import build_network
 
 STEPS = (6, 8, 12, 16, 24)

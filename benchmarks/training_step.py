@@ -25,7 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from brain_tumor_training.losses import loss_named
+from brain_tumor_training.fitting.losses import loss_named
 from BrainTumorSegLib.engine.networks.efficientnet_lite import DepthwiseConv2d
 from BrainTumorSegLib.engine.networks.resunet_plus_plus_lite0 import ResUNetPlusPlusLite0
 

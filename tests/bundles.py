@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from BrainTumorSegLib.engine.bundle import load_bundle
+from BrainTumorSegLib.engine.models.bundle import load_bundle
+from BrainTumorSegLib.engine.models.index import ModelProvenance
+from BrainTumorSegLib.engine.models.loading import Model
 from BrainTumorSegLib.engine.networks.registry import build_network
-from BrainTumorSegLib.engine.pipeline import Model
-from BrainTumorSegLib.engine.result import ModelProvenance
 
 CHANNELS_2D = ["t1", "flair", "t1c"]
 

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.axial import AxialOrder
-from BrainTumorSegLib.engine.geometry import Geometry
-from BrainTumorSegLib.engine.lesions import find_lesions, slice_measures
-from BrainTumorSegLib.engine.result import ModelProvenance, Result, SliceScore
-from BrainTumorSegLib.engine.settings import UsedSettings
-from BrainTumorSegLib.engine.study import Source, Study
+from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
+from BrainTumorSegLib.engine.measurement.result import Result, SliceScore, UsedSettings
+from BrainTumorSegLib.engine.models.index import ModelProvenance
+from BrainTumorSegLib.engine.study.axial import AxialOrder
+from BrainTumorSegLib.engine.study.geometry import Geometry
+from BrainTumorSegLib.engine.study.study import Source, Study
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 FLIPPED = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0)

@@ -116,7 +116,7 @@ def test_what_slicer_imports_of_the_engine_loads_no_torch() -> None:
 
 def test_worker_client_needs_the_standard_library_alone() -> None:
     before = loaded_by("pass")
-    new = {name.split(".")[0] for name in loaded_by("import BrainTumorSegLib.worker") - before}
+    new = {name.split(".")[0] for name in loaded_by("import BrainTumorSegLib.client.process") - before}
     assert new - sys.stdlib_module_names == {"BrainTumorSegLib"}
 
 
@@ -126,12 +126,12 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_worker_answers_before_it_loads_torch() -> None:
-    loaded = loaded_by("import BrainTumorSegLib.engine.worker, BrainTumorSegLib.engine.worker_commands")
+    loaded = loaded_by("import BrainTumorSegLib.engine.service.server, BrainTumorSegLib.engine.service.requests")
     assert not loaded & {*HEAVY, "numpy", "SimpleITK"}
 
 
 def test_bad_input_is_found_before_torch_is_loaded() -> None:
-    assert not loaded_by("import BrainTumorSegLib.engine.job") & set(HEAVY)
+    assert not loaded_by("import BrainTumorSegLib.engine.service.run") & set(HEAVY)
 
 
 def test_the_lock_holds_no_cuda_library() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from brain_tumor_training.main import build_parser as build_training_parser
 from BrainTumorSegLib.cli.main import build_parser
-from BrainTumorSegLib.engine.sample import write_sample
+from BrainTumorSegLib.engine.sample.study import write_sample
 from documentation import (
     DOCS,
     GAP,
@@ -29,7 +29,7 @@ from documentation import (
 TROUBLESHOOTING = DOCS / "troubleshooting.md"
 ERRORS = {"BrainTumorSegError", "InputError", "GeometryError", "OutputError", "ModelError", "MemoryExhaustedError"}
 # Errors that only programmers meet: wrong networks, requests to the worker, wrong use of its client.
-NOT_FOR_USERS = ("engine/networks/", "engine/worker.py", "engine/worker_commands.py", "worker.py")
+NOT_FOR_USERS = ("engine/networks/", "engine/service/server.py", "engine/service/requests.py", "worker.py")
 OUR_PROGRAMS = {"braintumorseg": build_parser, "braintumorseg-train": build_training_parser}
 
 

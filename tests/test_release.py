@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from BrainTumorSegLib.engine.bundle import load_bundle
-from BrainTumorSegLib.engine.model_index import ModelEntry, ModelTask, read_index
+from BrainTumorSegLib.engine.models.bundle import load_bundle
+from BrainTumorSegLib.engine.models.index import ModelEntry, ModelTask, read_index
 from command import REPOSITORY
 
 RELEASE = REPOSITORY / "release"

@@ -8,7 +8,7 @@ import yaml
 
 from kaggle_phantom import write_data_set
 
-SETTINGS = "brain_tumor_training.settings."
+SETTINGS = "brain_tumor_training.recipes.settings."
 
 
 def write_recipe(folder: Path, **changes: object) -> Path:

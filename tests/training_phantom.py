@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from brain_tumor_training.cache import CachedPatient
-from brain_tumor_training.data import SlicePool
-from brain_tumor_training.distributed import Processes
-from brain_tumor_training.loop import Pools, Trainer
-from brain_tumor_training.settings import OptimiserSettings, Phase, TrainingSettings
-from BrainTumorSegLib.engine.device import Compute
+from brain_tumor_training.data.cache import CachedPatient
+from brain_tumor_training.data.slices import SlicePool
+from brain_tumor_training.fitting.distributed import Processes
+from brain_tumor_training.fitting.trainer import Pools, Trainer
+from brain_tumor_training.recipes.settings import OptimiserSettings, Phase, TrainingSettings
+from BrainTumorSegLib.engine.inference.device import Compute
 
 CPU = Compute(torch.device("cpu"), torch.float32, "CPU")
 SIZE_PX = 32

@@ -62,7 +62,7 @@ def draw(folder: Path) -> Image.Image:
 
 def load_sample(scene: Any) -> None:
     """The study that Slicer's Sample Data module offers, under the names that it gives it there."""
-    from BrainTumorSegLib.jobs.sampleStudy import NAME, SHA256, nodeName
+    from BrainTumorSegLib.application.sampleStudy import NAME, SHA256, nodeName
 
     for sequence in SHA256:
         storage = slicer.vtkMRMLVolumeArchetypeStorageNode()

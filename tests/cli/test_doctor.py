@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from BrainTumorSegLib.cli.main import main
-from BrainTumorSegLib.engine.doctor import Finding, Status
-from BrainTumorSegLib.engine.model_index import ModelIndex
-from BrainTumorSegLib.engine.models import ModelStore
+from BrainTumorSegLib.engine.models.index import ModelIndex
+from BrainTumorSegLib.engine.models.store import ModelStore
+from BrainTumorSegLib.engine.service.doctor import Finding, Status
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def test_folder_that_does_not_exist_is_a_problem_with_a_remedy(
 
 def test_warnings_alone_do_not_stop_anyone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     findings = (Finding("memory", Status.WARNING, "Little memory.", "Close programs."),)
-    monkeypatch.setattr("BrainTumorSegLib.engine.doctor.examine", lambda _store, _folder: findings)
+    monkeypatch.setattr("BrainTumorSegLib.engine.service.doctor.examine", lambda _store, _folder: findings)
     assert main(["doctor"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "warning  memory  Little memory.",

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from BrainTumorSegLib.cli.main import main
-from BrainTumorSegLib.engine.model_index import ModelEntry, ModelIndex, ModelTask
-from BrainTumorSegLib.engine.models import ModelStore
+from BrainTumorSegLib.engine.models.index import ModelEntry, ModelIndex, ModelTask
+from BrainTumorSegLib.engine.models.store import ModelStore
 
 
 def publish(folder: Path, name: str, task: ModelTask, classifier: str | None = None) -> ModelEntry:

@@ -9,8 +9,8 @@ import SimpleITK as sitk
 from BrainTumorSegLib.cli import segment
 from BrainTumorSegLib.cli.main import build_parser, main
 from BrainTumorSegLib.engine.errors import Remedy
-from BrainTumorSegLib.engine.geometry import Geometry
-from BrainTumorSegLib.engine.settings import SegmentSettings
+from BrainTumorSegLib.engine.inference.settings import SegmentSettings
+from BrainTumorSegLib.engine.study.geometry import Geometry
 from result_phantoms import phantom_result
 
 
@@ -85,7 +85,7 @@ def test_a_warning_is_followed_by_the_option_that_helps(
     result = phantom_result(geometry, np.ones((3, 4, 5), np.bool_))
     told = replace(result.study, remedies=(Remedy.REGISTER,))
     warned = replace(result, study=told, warnings=("T1 covers only 80% of the head.",))
-    monkeypatch.setattr("BrainTumorSegLib.engine.job.run_job", lambda *_: warned)
+    monkeypatch.setattr("BrainTumorSegLib.engine.service.run.run_job", lambda *_: warned)
     assert main(["segment", "--flair", str(flair), "--output", str(flair.with_name("o.seg.nrrd"))]) == 0
     said = capsys.readouterr().err
     assert said.endswith(

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.geometry import Geometry
-from BrainTumorSegLib.engine.job import SegmenterCache, SegmentJob, run_job
-from BrainTumorSegLib.engine.models import ModelStore
-from BrainTumorSegLib.engine.reading import StudyPaths
-from BrainTumorSegLib.engine.result import Result
-from BrainTumorSegLib.engine.sample import write_sample
-from BrainTumorSegLib.engine.writing import OutputPaths
+from BrainTumorSegLib.engine.measurement.result import Result
+from BrainTumorSegLib.engine.models.store import ModelStore
+from BrainTumorSegLib.engine.output.writing import OutputPaths
+from BrainTumorSegLib.engine.sample.study import write_sample
+from BrainTumorSegLib.engine.service.run import SegmenterCache, SegmentJob, run_job
+from BrainTumorSegLib.engine.study.geometry import Geometry
+from BrainTumorSegLib.engine.study.reading import StudyPaths
 from command import REPOSITORY
 from dicom_series import write_series
 

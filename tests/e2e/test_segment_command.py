@@ -18,8 +18,8 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from BrainTumorSegLib.engine import report
-from BrainTumorSegLib.worker import Event, WorkerProcess
+from BrainTumorSegLib.client.process import Event, WorkerProcess
+from BrainTumorSegLib.engine.output import report
 from command import COMMAND, REPOSITORY, child_environment, run_command
 
 pytestmark = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from BrainTumorSegLib.engine.sample import SamplePaths, write_sample
+from BrainTumorSegLib.engine.sample.study import SamplePaths, write_sample
 
 NOBODY = 65534
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from BrainTumorSegLib.engine.errors import InputError
-from BrainTumorSegLib.engine.sequence_hints import Role
-from BrainTumorSegLib.jobs.childProcess import (
+from BrainTumorSegLib.client.slicerPython import (
     MODULE_FOLDER,
     baseEnvironment,
     childEnvironment,
     engineCommand,
     pythonExecutable,
 )
-from BrainTumorSegLib.jobs.studyFiles import findStudies
-from BrainTumorSegLib.jobs.timeLeft import TimeLeft
+from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.study.cohort import findStudies
+from BrainTumorSegLib.engine.study.roles import Role
+from BrainTumorSegLib.widget.timeLeft import TimeLeft
 
 
 def test_time_left_follows_the_pace() -> None:
@@ -104,7 +104,7 @@ def test_two_files_for_one_sequence_are_a_problem(tmp_path: Path) -> None:
 
 
 def test_torch_stays_out_even_if_an_installer_imports_it(scene: object, tmp_path: Path) -> None:
-    from BrainTumorSegLib.jobs.dependencies import torchStaysOut
+    from BrainTumorSegLib.application.dependencies import torchStaysOut
 
     loaded = sys.modules.pop("torch", None)
     try:
@@ -117,7 +117,7 @@ def test_torch_stays_out_even_if_an_installer_imports_it(scene: object, tmp_path
 
 
 def test_every_other_error_of_an_installer_passes(scene: object) -> None:
-    from BrainTumorSegLib.jobs.dependencies import torchStaysOut
+    from BrainTumorSegLib.application.dependencies import torchStaysOut
 
     with pytest.raises(ModuleNotFoundError, match="no_such_package"), torchStaysOut():
         importlib.import_module("no_such_package")

@@ -9,12 +9,13 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
-from BrainTumorSegLib.engine.geometry import Geometry
-from BrainTumorSegLib.engine.report import build_report
-from BrainTumorSegLib.engine.result import Lesion, ModelProvenance, Result, SliceScore
-from BrainTumorSegLib.engine.segmentation_file import segmentation_fields
-from BrainTumorSegLib.engine.settings import SegmentSettings
-from BrainTumorSegLib.engine.study import Study
+from BrainTumorSegLib.engine.inference.settings import SegmentSettings
+from BrainTumorSegLib.engine.measurement.result import Lesion, Result, SliceScore
+from BrainTumorSegLib.engine.models.index import ModelProvenance
+from BrainTumorSegLib.engine.output.report import build_report
+from BrainTumorSegLib.engine.output.seg_nrrd import segmentation_fields
+from BrainTumorSegLib.engine.study.geometry import Geometry
+from BrainTumorSegLib.engine.study.study import Study
 from BrainTumorSegLib.scene.resultImport import ResultFiles
 from BrainTumorSegLib.scene.studyExport import ExportedStudy, exportStudy
 

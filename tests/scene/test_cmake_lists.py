@@ -36,7 +36,9 @@ def test_lists_hold_code_data_and_interface() -> None:
     assert {"BrainTumorSeg.py", "BrainTumorSegLib/__main__.py", "BrainTumorSegLib/cli/main.py"} <= set(
         files[TOOL.SCRIPTS]
     )
-    assert {"BrainTumorSegLib/engine/report_schema.json", "Resources/requirements.txt"} <= set(files[TOOL.RESOURCES])
+    assert {"BrainTumorSegLib/engine/output/report_schema.json", "Resources/requirements.txt"} <= set(
+        files[TOOL.RESOURCES]
+    )
     assert not [path for paths in files.values() for path in paths if "__pycache__" in path]
 
 

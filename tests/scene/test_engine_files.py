@@ -13,13 +13,14 @@ pytest.importorskip("slicer", reason="needs real MRML: pip install slicer-core")
 
 import slicer
 
-from BrainTumorSegLib.engine.lesions import find_lesions, slice_measures
-from BrainTumorSegLib.engine.reading import StudyPaths, read_study
-from BrainTumorSegLib.engine.result import ModelProvenance, Result, SliceScore
-from BrainTumorSegLib.engine.segmentation_file import SEGMENT_NAME, TUMOUR_COLOUR
-from BrainTumorSegLib.engine.settings import SegmentSettings
-from BrainTumorSegLib.engine.study import Study
-from BrainTumorSegLib.engine.writing import OutputPaths, write_result
+from BrainTumorSegLib.engine.inference.settings import SegmentSettings
+from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
+from BrainTumorSegLib.engine.measurement.result import Result, SliceScore
+from BrainTumorSegLib.engine.models.index import ModelProvenance
+from BrainTumorSegLib.engine.output.seg_nrrd import SEGMENT_NAME, TUMOUR_COLOUR
+from BrainTumorSegLib.engine.output.writing import OutputPaths, write_result
+from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
+from BrainTumorSegLib.engine.study.study import Study
 from BrainTumorSegLib.scene.provenance import tagOf
 from BrainTumorSegLib.scene.resultImport import ImportedResult, ResultFiles, importResult
 from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume

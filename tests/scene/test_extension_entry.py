@@ -128,7 +128,7 @@ def test_requirements_are_met_where_these_tests_run() -> None:
 
 def test_torch_floor_suits_monai() -> None:
     """A lower floor would let pip replace the torch that the PyTorch extension chose by another build."""
-    from BrainTumorSegLib.jobs.dependencies import TORCH_FLOOR
+    from BrainTumorSegLib.application.dependencies import TORCH_FLOOR
 
     needed = next(each for each in map(Requirement, importlib.metadata.requires("monai") or []) if each.name == "torch")
     assert needed.specifier.contains(TORCH_FLOOR)

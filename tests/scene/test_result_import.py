@@ -16,7 +16,7 @@ import vtk
 
 from BrainTumorSegLib import __version__
 from BrainTumorSegLib.engine.errors import BrainTumorSegError, InputError
-from BrainTumorSegLib.engine.segmentation_file import TERMINOLOGY, TUMOUR_COLOUR, segment_tags
+from BrainTumorSegLib.engine.output.seg_nrrd import TERMINOLOGY, TUMOUR_COLOUR, segment_tags
 from BrainTumorSegLib.scene.ownNodes import LESIONS, PROBABILITY, SLICE_SCORES, partOf
 from BrainTumorSegLib.scene.provenance import (
     PROVENANCE_TAGS,

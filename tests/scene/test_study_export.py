@@ -15,7 +15,7 @@ import slicer
 import vtk
 
 from BrainTumorSegLib.engine.errors import InputError, OutputError
-from BrainTumorSegLib.engine.sequence_hints import Role
+from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.scene.studyExport import checkVolume, exportStudy
 from scene.phantomScene import AXIAL, GRIDS, TRANSFORMS, addTransform, addVolume, exportFlair
 

@@ -21,14 +21,15 @@ from typing import Any
 import numpy as np
 
 from BrainTumorSegLib.engine.errors import Cancelled, MemoryExhaustedError
-from BrainTumorSegLib.engine.lesions import find_lesions, slice_measures
-from BrainTumorSegLib.engine.reading import read_study
-from BrainTumorSegLib.engine.report import build_report
-from BrainTumorSegLib.engine.result import ModelProvenance, Result, SliceScore
-from BrainTumorSegLib.engine.study import Study
-from BrainTumorSegLib.engine.worker import claim_stdin, claim_stdout, serve
-from BrainTumorSegLib.engine.worker_commands import parse_job
-from BrainTumorSegLib.engine.writing import write_result
+from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
+from BrainTumorSegLib.engine.measurement.result import Result, SliceScore
+from BrainTumorSegLib.engine.models.index import ModelProvenance
+from BrainTumorSegLib.engine.output.report import build_report
+from BrainTumorSegLib.engine.output.writing import write_result
+from BrainTumorSegLib.engine.service.requests import parse_job
+from BrainTumorSegLib.engine.service.server import claim_stdin, claim_stdout, serve
+from BrainTumorSegLib.engine.study.reading import read_study
+from BrainTumorSegLib.engine.study.study import Study
 
 STAGES = ("read", "load", "preprocess", "classify", "segment", "postprocess", "write")
 WANTED: dict[str, Any] = json.loads(os.environ.get("SLOW_ENGINE", "{}"))

@@ -46,7 +46,7 @@ class Computer:
 
 @pytest.fixture
 def computer(shell: Any, monkeypatch: pytest.MonkeyPatch) -> Computer:
-    from BrainTumorSegLib.jobs import dependencies
+    from BrainTumorSegLib.application import dependencies
 
     made = Computer()
     packaging = types.ModuleType("slicer.packaging")
@@ -74,7 +74,7 @@ def test_opening_the_module_installs_nothing(ensure: Any, computer: Computer) ->
 
 
 def test_torch_comes_by_its_extension_first_and_is_not_imported(ensure: Any, computer: Computer) -> None:
-    from BrainTumorSegLib.jobs.dependencies import TORCH_FLOOR
+    from BrainTumorSegLib.application.dependencies import TORCH_FLOOR
 
     assert ensure() == ""
     assert computer.calls == [f"torch>={TORCH_FLOOR}", "BrainTumorSeg: monai, filelock"]
@@ -89,7 +89,7 @@ def test_nothing_is_asked_where_all_is_there(ensure: Any, computer: Computer) ->
 
 def test_an_old_torch_is_replaced(ensure: Any, computer: Computer) -> None:
     computer.torch, computer.installed = "1.13.1", {"monai", "filelock"}
-    from BrainTumorSegLib.jobs.dependencies import TORCH_FLOOR
+    from BrainTumorSegLib.application.dependencies import TORCH_FLOOR
 
     ensure()
     assert computer.calls[0] == f"torch>={TORCH_FLOOR}"

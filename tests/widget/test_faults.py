@@ -88,7 +88,7 @@ def test_a_problem_of_the_computer_stops_the_job_before_it_begins(
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """``patience(seconds)``: how long the panel waits for a word of the engine from now on."""
-    return lambda seconds: monkeypatch.setattr("BrainTumorSegLib.jobs.session.ENGINE_PATIENCE_S", seconds)
+    return lambda seconds: monkeypatch.setattr("BrainTumorSegLib.client.session.ENGINE_PATIENCE_S", seconds)
 
 
 USUAL_S = 300.0
@@ -160,7 +160,7 @@ def test_time_in_which_slicer_itself_stood_still_is_not_held_against_the_engine(
     begin(shell, panel)
     patience(30.0)
     now = time.monotonic
-    monkeypatch.setattr("BrainTumorSegLib.jobs.session.time.monotonic", lambda: now() + 3600)  # the computer slept
+    monkeypatch.setattr("BrainTumorSegLib.client.session.time.monotonic", lambda: now() + 3600)  # the computer slept
     shell.processEventsUntil(lambda: not panel.controller.isRunning)
     assert "Tumour found" in panel.ui.statusLabel.text
 

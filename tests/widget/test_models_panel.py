@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from BrainTumorSegLib.engine.model_index import ModelEntry, ModelTask
+from BrainTumorSegLib.engine.models.index import ModelEntry, ModelTask
 
 
 def entry(name: str, task: ModelTask, classifier: str | None = None) -> ModelEntry:
@@ -160,7 +160,7 @@ def test_check_this_computer_shows_each_finding(shell: Any, panel: Any) -> None:
 
 
 def test_what_prevents_a_segmentation_stands_before_what_is_well(panel: Any) -> None:
-    from BrainTumorSegLib.worker import Event
+    from BrainTumorSegLib.client.process import Event
 
     findings = [
         {"name": name, "status": status, "message": name, "remedy": ""}

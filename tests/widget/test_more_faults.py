@@ -34,7 +34,7 @@ def home(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     (folder / "models" / MODEL_FILE).write_bytes((installed.parent / "mirror" / MODEL_FILE).read_bytes())
     monkeypatch.setenv("BRAINTUMORSEG_HOME", str(folder))
     monkeypatch.setenv("BRAINTUMORSEG_MIRROR", str(installed.parent / "mirror"))
-    monkeypatch.setattr("BrainTumorSegLib.jobs.childProcess.MODULE_FOLDER", installed)
+    monkeypatch.setattr("BrainTumorSegLib.client.slicerPython.MODULE_FOLDER", installed)
     return folder
 
 
@@ -43,7 +43,7 @@ def open_panel(
     shell: Any, module: Any, installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], Any]]:
     """Opens the panel over the real engine and the installed index."""
-    from BrainTumorSegLib.engine.model_index import read_index
+    from BrainTumorSegLib.engine.models.index import read_index
 
     entries = read_index(installed / "Resources" / "Models.json").models
     monkeypatch.setattr(module.BrainTumorSegWidget, "_modelEntries", lambda _self: entries)
@@ -152,7 +152,7 @@ def test_memory_that_runs_out_is_said_and_the_next_click_takes_a_fresh_process(
     Where the refusal meets native code that doesn't check, the process dies of it or hangs instead of saying so: then
     the panel must end it and name memory as the likely cause.
     """
-    monkeypatch.setattr("BrainTumorSegLib.jobs.session.ENGINE_PATIENCE_S", 60.0)
+    monkeypatch.setattr("BrainTumorSegLib.client.session.ENGINE_PATIENCE_S", 60.0)
     monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")  # freed arrays go back to the system, so the limit counts
     panel = open_panel()
     assert "Tumour found" in segment(panel)

@@ -38,7 +38,7 @@ def add_volume(scene: Any, path: Path, name: str) -> Any:
 @pytest.fixture
 def sample(scene: Any, tmp_path: Path) -> dict[str, Any]:
     """The synthetic study in the scene, and its reference mask."""
-    from BrainTumorSegLib.engine.sample import write_sample
+    from BrainTumorSegLib.engine.sample.study import write_sample
 
     paths = write_sample(tmp_path)
     nodes = {name: add_volume(scene, getattr(paths, key), name) for name, key in SEQUENCES}

@@ -22,16 +22,17 @@ from monai.transforms import MapTransform, SaveImaged
 from scipy.special import expit
 from torch import nn
 
-from BrainTumorSegLib.engine.bundle import Recommendation
 from BrainTumorSegLib.engine.errors import InputError
-from BrainTumorSegLib.engine.geometry import Geometry, Volume
+from BrainTumorSegLib.engine.inference.preprocessing import prepare
+from BrainTumorSegLib.engine.inference.refinement import refine
+from BrainTumorSegLib.engine.inference.slice_scores import slice_probabilities
+from BrainTumorSegLib.engine.measurement.mask import mask_from_probability
+from BrainTumorSegLib.engine.models.bundle import Recommendation
+from BrainTumorSegLib.engine.networks.inputs import SIZE_PX
 from BrainTumorSegLib.engine.networks.registry import NETWORKS, Task, build_network
-from BrainTumorSegLib.engine.postprocessing import mask_from_probability
-from BrainTumorSegLib.engine.preprocessing import SIZE_PX, prepare
-from BrainTumorSegLib.engine.reading import StudyPaths, read_study
-from BrainTumorSegLib.engine.refinement import refine
-from BrainTumorSegLib.engine.slice_scores import slice_probabilities
-from BrainTumorSegLib.engine.study import Study
+from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
+from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
+from BrainTumorSegLib.engine.study.study import Study
 
 SOURCE = "filename_or_obj"
 """MONAI's name for where an image came from, in a MetaTensor's meta."""
@@ -106,7 +107,7 @@ class SliceClassifierInferer(Inferer):
 
 
 class BundleRefiner:
-    """The refiner of a bundle's network, on the CPU, as ``engine/refinement.py`` takes it."""
+    """The refiner of a bundle's network, on the CPU, as ``engine/inference/refinement.py`` takes it."""
 
     def __init__(self, name: str, arguments: Mapping[str, Any], weights: str) -> None:
         """weights: the bundle's model.pt, read when the first study comes."""

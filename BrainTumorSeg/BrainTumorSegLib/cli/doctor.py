@@ -23,8 +23,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from BrainTumorSegLib.engine.doctor import Status, examine
-    from BrainTumorSegLib.engine.models import ModelStore
+    from BrainTumorSegLib.engine.models.store import ModelStore
+    from BrainTumorSegLib.engine.service.doctor import Status, examine
 
     findings = examine(ModelStore.default(), arguments.output_folder)
     width = max(len(finding.name) for finding in findings)

@@ -11,8 +11,8 @@ from BrainTumorSegLib.cli.progress import byte_bar
 from BrainTumorSegLib.cli.stopping import stop_requests
 
 if TYPE_CHECKING:
-    from BrainTumorSegLib.engine.model_index import ModelEntry
-    from BrainTumorSegLib.engine.models import ModelStore
+    from BrainTumorSegLib.engine.models.index import ModelEntry
+    from BrainTumorSegLib.engine.models.store import ModelStore
 
 COLUMNS = ("name", "version", "state", "size", "licence", "title")
 
@@ -87,7 +87,7 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from BrainTumorSegLib.engine.models import ModelState
+    from BrainTumorSegLib.engine.models.store import ModelState
 
     store = _store()
     present = [entry.name for entry in store.entries() if store.state(entry.name) is not ModelState.NOT_INSTALLED]
@@ -108,6 +108,6 @@ def _remove(arguments: argparse.Namespace) -> int:
 
 
 def _store() -> ModelStore:
-    from BrainTumorSegLib.engine.models import ModelStore
+    from BrainTumorSegLib.engine.models.store import ModelStore
 
     return ModelStore.default()

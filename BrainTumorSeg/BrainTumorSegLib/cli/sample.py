@@ -21,7 +21,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from BrainTumorSegLib.engine.sample import write_sample
+    from BrainTumorSegLib.engine.sample.study import write_sample
 
     paths = write_sample(arguments.folder)
     for name in ("flair", "t1", "t1c", "reference"):

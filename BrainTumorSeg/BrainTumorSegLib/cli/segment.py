@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from BrainTumorSegLib.cli.progress import stage_bar
 from BrainTumorSegLib.cli.rendering import REMEDIES
 from BrainTumorSegLib.cli.stopping import stop_requests
-from BrainTumorSegLib.engine.settings import gate_from_text
+from BrainTumorSegLib.engine.inference.settings import gate_from_text
 
 if TYPE_CHECKING:
-    from BrainTumorSegLib.engine.job import SegmentJob
-    from BrainTumorSegLib.engine.writing import OutputPaths
+    from BrainTumorSegLib.engine.output.writing import OutputPaths
+    from BrainTumorSegLib.engine.service.run import SegmentJob
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -66,8 +66,8 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from BrainTumorSegLib.engine.job import SegmenterCache, run_job
-    from BrainTumorSegLib.engine.summary import summarise
+    from BrainTumorSegLib.engine.measurement.result import summarise
+    from BrainTumorSegLib.engine.service.run import SegmenterCache, run_job
 
     job = _job(arguments)
     with stop_requests() as is_cancelled, stage_bar() as on_progress:
@@ -82,10 +82,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _job(arguments: argparse.Namespace) -> SegmentJob:
-    from BrainTumorSegLib.engine.job import SegmentJob
-    from BrainTumorSegLib.engine.reading import StudyPaths
-    from BrainTumorSegLib.engine.settings import SegmentSettings
-    from BrainTumorSegLib.engine.writing import OutputPaths
+    from BrainTumorSegLib.engine.inference.settings import SegmentSettings
+    from BrainTumorSegLib.engine.output.writing import OutputPaths
+    from BrainTumorSegLib.engine.service.run import SegmentJob
+    from BrainTumorSegLib.engine.study.reading import StudyPaths
 
     return SegmentJob(
         inputs=StudyPaths(arguments.flair, arguments.t1, arguments.t1c),

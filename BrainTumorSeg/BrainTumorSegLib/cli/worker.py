@@ -19,8 +19,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _run(_arguments: argparse.Namespace) -> int:
-    from BrainTumorSegLib.engine.worker import claim_stdin, claim_stdout, serve
-    from BrainTumorSegLib.engine.worker_commands import WorkerCommands
+    from BrainTumorSegLib.engine.service.requests import WorkerCommands
+    from BrainTumorSegLib.engine.service.server import claim_stdin, claim_stdout, serve
 
     with claim_stdout() as events:
         serve(claim_stdin(), events, WorkerCommands().table())

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from BrainTumorSegLib.client.process import Event
+from BrainTumorSegLib.client.session import EngineSession
 from BrainTumorSegLib.engine.errors import OutputError
-from BrainTumorSegLib.engine.files import atomic_path, output_errors
-from BrainTumorSegLib.engine.sequence_hints import Role
+from BrainTumorSegLib.engine.files import output_errors
+from BrainTumorSegLib.engine.study.cohort import SUMMARY_NAME, StudyFiles, StudyRow, findStudies, readRows, writeRows
+from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.jobs.activity import Activity, State, failureOf
-from BrainTumorSegLib.jobs.session import EngineSession
 from BrainTumorSegLib.jobs.settings import JobSettings
-from BrainTumorSegLib.jobs.studyFiles import StudyFiles, findStudies
-from BrainTumorSegLib.worker import Event
 
 logger = logging.getLogger(__name__)
-
-SUMMARY_NAME = "summary.csv"
-
-
-@dataclass(frozen=True)
-class StudyRow:
-    """What came of one study. status: "done" or "failed". message: what was found, or why it failed and what to do."""
-
-    study: str
-    status: str
-    volume_ml: str
-    lesions: str
-    longest_diameter_mm: str
-    seconds: str
-    segmentation: str
-    message: str
 
 
 class FolderJob(Activity):
@@ -140,20 +122,3 @@ class FolderJob(Activity):
             return
         logger.info("Study %d of %d: %s", len(self.rows), len(self._studies), row.status)
         self._progress("segment", len(self.rows) / len(self._studies))
-
-
-def writeRows(path: Path, rows: Iterable[StudyRow]) -> None:
-    """Replace the summary in one step. Raises OutputError."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(StudyRow)])
-        writer.writeheader()
-        writer.writerows(vars(row) for row in rows)
-
-
-def readRows(path: Path) -> list[StudyRow]:
-    """The rows of an earlier summary; none where there is no such file or it has other columns."""
-    if not path.is_file():
-        return []
-    names = {field.name for field in fields(StudyRow)}
-    with path.open(newline="", encoding="utf-8") as stream:
-        return [StudyRow(**row) for row in csv.DictReader(stream) if set(row) == names]

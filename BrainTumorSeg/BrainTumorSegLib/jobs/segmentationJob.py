@@ -14,15 +14,15 @@ from typing import Any
 
 import slicer
 
+from BrainTumorSegLib.client.process import Event
+from BrainTumorSegLib.client.session import EngineSession
 from BrainTumorSegLib.engine.errors import BrainTumorSegError, OutputError, Remedy
 from BrainTumorSegLib.jobs.activity import Activity, Failure, State, failureOf, failureOfEvent
-from BrainTumorSegLib.jobs.session import EngineSession
 from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.resultImport import EditedPolicy, ImportedResult, ResultFiles, importResult
 from BrainTumorSegLib.scene.studyExport import ExportedStudy, exportStudy
 from BrainTumorSegLib.scene.undo import SegmentationUndo
 from BrainTumorSegLib.scene.volumeGeometry import localToWorld
-from BrainTumorSegLib.worker import Event
 
 logger = logging.getLogger(__name__)
 

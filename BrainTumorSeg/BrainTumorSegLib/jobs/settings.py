@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from BrainTumorSegLib.engine.settings import SegmentSettings
+from BrainTumorSegLib.engine.inference.settings import SegmentSettings
 
 
 @dataclass(frozen=True)

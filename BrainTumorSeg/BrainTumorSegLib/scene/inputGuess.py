@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import slicer
 
-from BrainTumorSegLib.engine.sequence_hints import HINT_TAGS, PROTOCOL_NAME, SERIES_DESCRIPTION, Role, role_of
+from BrainTumorSegLib.engine.study.roles import Role
+from BrainTumorSegLib.engine.study.sequences import HINT_TAGS, PROTOCOL_NAME, SERIES_DESCRIPTION, role_of
 from BrainTumorSegLib.scene.ownNodes import isOwn
 from BrainTumorSegLib.scene.subjectHierarchy import firstInstanceUid, parentItem
 

@@ -16,7 +16,7 @@ ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
 INPUT_UIDS = "BrainTumorSeg.InputUids"
 _FINGERPRINT = "BrainTumorSeg.Fingerprint"
 
-# The engine's tags (engine/segmentation_file.py) and ours; VTK's Python can't list the tags that a segment has.
+# The engine's tags (engine/output/seg_nrrd.py) and ours; VTK's Python can't list the tags that a segment has.
 PROVENANCE_TAGS = (
     ALGORITHM_TYPE,
     "DICOM.SegmentAlgorithmName",

@@ -16,7 +16,7 @@ from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume
 from BrainTumorSegLib.scene.volumeGeometry import ijkToWorld
 
 if TYPE_CHECKING:
-    from BrainTumorSegLib.engine.geometry import Geometry
+    from BrainTumorSegLib.engine.study.geometry import Geometry
 
 
 def remeasure(segmentationNode: slicer.vtkMRMLSegmentationNode) -> float:
@@ -26,7 +26,7 @@ def remeasure(segmentationNode: slicer.vtkMRMLSegmentationNode) -> float:
     or the result's tables are gone.
     """
     # scipy and SimpleITK, which Slicer brings, take a second to load: only where somebody measures.
-    from BrainTumorSegLib.engine.lesions import find_lesions, slice_measures
+    from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
 
     segmentId, flairNode, sliceScoresNode = _measured(segmentationNode)
     mask = maskOnVolume(segmentationNode, segmentId, flairNode)
@@ -59,7 +59,7 @@ _REMEDY = "Segment the study again, or measure with the Segment Statistics modul
 
 def _geometryOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
     """The volume's grid in the world, from MRML's RAS to the engine's LPS."""
-    from BrainTumorSegLib.engine.geometry import Geometry
+    from BrainTumorSegLib.engine.study.geometry import Geometry
 
     matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) @ ijkToWorld(volumeNode)
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)

@@ -9,7 +9,7 @@ import numpy as np
 import slicer
 
 from BrainTumorSegLib.engine.errors import InputError, OutputError
-from BrainTumorSegLib.engine.sequence_hints import Role
+from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.scene.subjectHierarchy import seriesUid
 from BrainTumorSegLib.scene.volumeGeometry import Matrix, ijkToWorld, isSheared, setIjkToLocal
 

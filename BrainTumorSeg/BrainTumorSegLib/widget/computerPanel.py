@@ -10,13 +10,12 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from BrainTumorSegLib.application.dependencies import installPackages, missingPackages, offlineArguments
+from BrainTumorSegLib.client.process import Event
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
-from BrainTumorSegLib.jobs.activity import State, failureOfEvent
-from BrainTumorSegLib.jobs.childWork import ChildWork
-from BrainTumorSegLib.jobs.dependencies import installPackages, missingPackages, offlineArguments
+from BrainTumorSegLib.jobs.activity import ChildWork, State, failureOfEvent
 from BrainTumorSegLib.widget.clicks import connectClicks
 from BrainTumorSegLib.widget.words import runningText
-from BrainTumorSegLib.worker import Event
 
 
 class ComputerPanel:

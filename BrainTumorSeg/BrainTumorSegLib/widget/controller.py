@@ -8,12 +8,11 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from BrainTumorSegLib.application.diagnostics import diagnosticsText
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
-from BrainTumorSegLib.engine.model_index import ModelEntry
-from BrainTumorSegLib.engine.sequence_hints import Role
-from BrainTumorSegLib.jobs.activity import Activity, State
-from BrainTumorSegLib.jobs.childWork import ChildWork
-from BrainTumorSegLib.jobs.diagnostics import diagnosticsText
+from BrainTumorSegLib.engine.models.index import ModelEntry
+from BrainTumorSegLib.engine.study.roles import Role
+from BrainTumorSegLib.jobs.activity import Activity, ChildWork, State
 from BrainTumorSegLib.jobs.segmentationJob import SegmentationJob
 from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.inputGuess import databaseTagReader, guessInputs

@@ -7,7 +7,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from BrainTumorSegLib.engine.model_index import ModelEntry
+from BrainTumorSegLib.engine.models.index import ModelEntry
 
 
 class ModelChoice:

@@ -9,9 +9,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from BrainTumorSegLib.engine.model_index import ModelEntry
-from BrainTumorSegLib.jobs.activity import State
-from BrainTumorSegLib.jobs.childWork import ChildWork
+from BrainTumorSegLib.engine.models.index import ModelEntry
+from BrainTumorSegLib.jobs.activity import ChildWork, State
 from BrainTumorSegLib.widget.clicks import connectClicks, visibly
 from BrainTumorSegLib.widget.tables import fillTable, prepareTable
 from BrainTumorSegLib.widget.words import failureText, runningText, sizeText

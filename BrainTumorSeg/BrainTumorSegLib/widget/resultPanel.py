@@ -10,9 +10,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
-from BrainTumorSegLib.jobs.resultFolder import writeResultFolder
 from BrainTumorSegLib.scene.measureState import isMeasured, measureAgain
 from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf, removePart
+from BrainTumorSegLib.scene.resultExport import writeResultFolder
 from BrainTumorSegLib.scene.review import (
     AxialSlices,
     doubtsOf,

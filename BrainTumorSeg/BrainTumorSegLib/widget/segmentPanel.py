@@ -8,7 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from BrainTumorSegLib.jobs.activity import Activity, State
-from BrainTumorSegLib.jobs.timeLeft import TimeLeft
+from BrainTumorSegLib.widget.timeLeft import TimeLeft
 from BrainTumorSegLib.widget.words import runningText
 
 

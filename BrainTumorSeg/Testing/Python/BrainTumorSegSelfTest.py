@@ -18,9 +18,9 @@ import slicer
 import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
+from BrainTumorSegLib.application.sampleStudy import registerSampleStudy
+from BrainTumorSegLib.client.slicerPython import baseEnvironment, childEnvironment, engineCommand
 from BrainTumorSegLib.engine.errors import InputError
-from BrainTumorSegLib.jobs.childProcess import baseEnvironment, childEnvironment, engineCommand
-from BrainTumorSegLib.jobs.sampleStudy import registerSampleStudy
 from BrainTumorSegLib.scene.comparison import compareSegments
 from BrainTumorSegLib.scene.inputGuess import guessInputs
 from BrainTumorSegLib.scene.provenance import isEdited, markEditedIfChanged, ownSegmentIds, readProvenance
@@ -124,7 +124,7 @@ class BrainTumorSegSelfTest(ScriptedLoadableModuleTest):
     def _needEngine(self):
         """Skip, with the reason, where this Slicer has no engine packages or no model yet."""
         environment = self._environment()
-        check = "import torch, monai; from BrainTumorSegLib.engine.models import ModelStore; s = ModelStore.default(); "
+        check = "import torch, monai; from BrainTumorSegLib.engine.models.store import ModelStore; s = ModelStore.default(); "
         check += "s.path(s.entry(None).name)"
         command = [*engineCommand()[:1], "-c", check]
         run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)

@@ -22,8 +22,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from brain_tumor_training.cost_table import read_costs
-    from brain_tumor_training.plots import accuracy_against_cost
+    from brain_tumor_training.evaluation.cost import read_costs
+    from brain_tumor_training.metrics.charts import accuracy_against_cost
     from BrainTumorSegLib.engine.files import atomic_path
 
     picture = accuracy_against_cost(

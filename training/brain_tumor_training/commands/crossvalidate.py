@@ -17,7 +17,7 @@ from brain_tumor_training.commands.training_options import (
 )
 
 if TYPE_CHECKING:
-    from brain_tumor_training.crossvalidation import FoldTraining
+    from brain_tumor_training.releasing.cross_validation import FoldTraining
 
 EVALUATION = "evaluation"
 """Folder of the results, in the run folder."""
@@ -57,10 +57,10 @@ def cross_validate(arguments: argparse.Namespace) -> FoldTraining:
 
     Raises InputError without data or folds.
     """
-    from brain_tumor_training.crossvalidation import FoldTraining
-    from brain_tumor_training.evaluation_plan import Models
-    from brain_tumor_training.recipe import load_recipe
-    from brain_tumor_training.study_settings import changed_settings
+    from brain_tumor_training.evaluation.plan import Models
+    from brain_tumor_training.recipes.recipe import load_recipe
+    from brain_tumor_training.refinement.settings import changed_settings
+    from brain_tumor_training.releasing.cross_validation import FoldTraining
     from BrainTumorSegLib.engine.errors import InputError
 
     if arguments.folds is None or arguments.data is None:

@@ -20,7 +20,7 @@ from brain_tumor_training.commands.evaluation_options import (
 )
 
 if TYPE_CHECKING:
-    from brain_tumor_training.evaluation_plan import Models, Patients
+    from brain_tumor_training.evaluation.plan import Models, Patients
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -59,12 +59,12 @@ def measure(
     arguments: argparse.Namespace, folder: Path, patients: Patients, models: Models, about: Mapping[str, Any]
 ) -> str:
     """Measures and writes everything into ``folder``; returns the table. about: what else made these figures."""
-    from brain_tumor_training.evaluation_files import table, write_evaluation
-    from brain_tumor_training.evaluation_page import evaluation_page
-    from brain_tumor_training.evaluation_plan import WORK, Condition
-    from brain_tumor_training.evaluation_summary import summarise
-    from brain_tumor_training.run_folder import git_revision
-    from brain_tumor_training.subgroups import subgroups
+    from brain_tumor_training.evaluation.files import table, write_evaluation
+    from brain_tumor_training.evaluation.page import evaluation_page
+    from brain_tumor_training.evaluation.plan import WORK, Condition
+    from brain_tumor_training.evaluation.subgroups import subgroups
+    from brain_tumor_training.evaluation.summary import summarise
+    from brain_tumor_training.runs.run_folder import git_revision
 
     patients.check(with_fold_models=models.runs is not None)
     sources = patients.sources(about.get("change"))

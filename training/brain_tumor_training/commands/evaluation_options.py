@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from BrainTumorSegLib.engine.settings import gate_from_text
+from BrainTumorSegLib.engine.inference.settings import gate_from_text
 
 if TYPE_CHECKING:
-    from brain_tumor_training.evaluation_plan import Measurement, Models, Patients
-    from brain_tumor_training.segment_options import SegmentOptions
+    from brain_tumor_training.evaluation.plan import Measurement, Models, Patients
+    from brain_tumor_training.program.options import SegmentOptions
 
 
 def add_patient_options(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +57,7 @@ def add_running_options(parser: argparse.ArgumentParser) -> None:
 
 def patients_of(arguments: argparse.Namespace) -> Patients:
     """Whom to measure."""
-    from brain_tumor_training.evaluation_plan import Patients
+    from brain_tumor_training.evaluation.plan import Patients
 
     return Patients(
         data=arguments.data,
@@ -70,8 +70,8 @@ def patients_of(arguments: argparse.Namespace) -> Patients:
 
 def models_of(arguments: argparse.Namespace) -> Models:
     """What to measure. Raises InputError for models from two places."""
-    from brain_tumor_training.evaluation_plan import Models
-    from brain_tumor_training.fold_models import FoldRuns
+    from brain_tumor_training.bundles.fold_bundles import FoldRuns
+    from brain_tumor_training.evaluation.plan import Models
     from BrainTumorSegLib.engine.errors import InputError
 
     if arguments.segmentation_runs is None:
@@ -89,7 +89,7 @@ def models_of(arguments: argparse.Namespace) -> Models:
 
 def segment_options(arguments: argparse.Namespace) -> SegmentOptions:
     """The options for the shipped program."""
-    from brain_tumor_training.segment_options import SegmentOptions
+    from brain_tumor_training.program.options import SegmentOptions
 
     return SegmentOptions(
         model=getattr(arguments, "model", None),
@@ -104,7 +104,7 @@ def segment_options(arguments: argparse.Namespace) -> SegmentOptions:
 
 def measurement_of(arguments: argparse.Namespace, folder: Path, on_patient: Callable[[], None]) -> Measurement:
     """How to run it. folder: of the results."""
-    from brain_tumor_training.evaluation_plan import WORK, Measurement
+    from brain_tumor_training.evaluation.plan import WORK, Measurement
 
     return Measurement(folder / WORK, arguments.cold, arguments.resume, on_patient)
 

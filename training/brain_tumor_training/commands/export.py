@@ -51,7 +51,7 @@ def _add_calibrate(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
-    from brain_tumor_training.exporting import calibrate_run
+    from brain_tumor_training.calibration.run_calibration import calibrate_run
 
     found = calibrate_run(arguments.run_folder, arguments.cache, arguments.device)
     print(f"{found.recommendation} on {found.patients} patients")
@@ -60,10 +60,10 @@ def _calibrate(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from brain_tumor_training.bundle_plots import bundle_plots
-    from brain_tumor_training.bundles import MEASURED
-    from brain_tumor_training.exporting import ExportRequest, export_run, metrics_of
-    from brain_tumor_training.run_folder import RunFolder
+    from brain_tumor_training.bundles.description import MEASURED
+    from brain_tumor_training.bundles.export import ExportRequest, export_run, metrics_of
+    from brain_tumor_training.bundles.plots import bundle_plots
+    from brain_tumor_training.runs.run_folder import RunFolder
     from BrainTumorSegLib.engine.networks.registry import NETWORKS
 
     run = RunFolder(arguments.run_folder)

@@ -32,8 +32,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from brain_tumor_training.distributed import Processes
-    from brain_tumor_training.fit import fit
+    from brain_tumor_training.fitting.distributed import Processes
+    from brain_tumor_training.fitting.fit import fit
 
     request = fit_request(arguments)
     prepare_cache(arguments)

@@ -44,10 +44,10 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from brain_tumor_training.fold_models import run_of_fold
-    from brain_tumor_training.kaggle import read_folds
-    from brain_tumor_training.refining import RefineRequest, refine_run
-    from brain_tumor_training.study_settings import changed_settings
+    from brain_tumor_training.bundles.fold_bundles import run_of_fold
+    from brain_tumor_training.data.folds import read_folds
+    from brain_tumor_training.refinement.fit import RefineRequest, refine_run
+    from brain_tumor_training.refinement.settings import changed_settings
 
     folds = sorted(set(read_folds(arguments.folds).values()))
     request = RefineRequest(

@@ -31,7 +31,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from brain_tumor_training.releasing import ReleaseRequest, release
+    from brain_tumor_training.releasing.release import ReleaseRequest, release
 
     training = cross_validate(arguments)
     title = arguments.title or arguments.name

@@ -44,10 +44,10 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
-    from brain_tumor_training.recipe import publication
-    from brain_tumor_training.reproduced import read_result
-    from brain_tumor_training.reproduction import Reproduction
-    from brain_tumor_training.reproduction_report import section
+    from brain_tumor_training.recipes.recipe import publication
+    from brain_tumor_training.reproduction.protocols import Reproduction
+    from brain_tumor_training.reproduction.report import section
+    from brain_tumor_training.reproduction.result import read_result
 
     request = fit_request(arguments)
     prepare_cache(arguments)
@@ -59,7 +59,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from brain_tumor_training.reproduction_report import write_report
+    from brain_tumor_training.reproduction.report import write_report
 
     done, systems = write_report(arguments.runs, arguments.output)
     print(f"{arguments.output}: {done} of {systems} published recipes were run")

@@ -37,15 +37,15 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from brain_tumor_training.evaluation_plan import WORK, Condition
-    from brain_tumor_training.robustness import (
+    from brain_tumor_training.evaluation.plan import WORK, Condition
+    from brain_tumor_training.evaluation.robustness import (
         DEFAULT_CHANGES,
         UNCHANGED,
         robustness_rows,
         robustness_table,
         write_robustness,
     )
-    from brain_tumor_training.run_folder import git_revision
+    from brain_tumor_training.runs.run_folder import git_revision
 
     patients, models = patients_of(arguments), models_of(arguments)
     patients.check(with_fold_models=models.runs is not None)

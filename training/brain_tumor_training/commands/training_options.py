@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from brain_tumor_training.fit import FitRequest
-    from brain_tumor_training.settings import TrainingSettings
+    from brain_tumor_training.fitting.fit import FitRequest
+    from brain_tumor_training.recipes.settings import TrainingSettings
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +48,7 @@ def add_run_options(parser: argparse.ArgumentParser, help_text: str) -> None:
 
 def fit_request(arguments: argparse.Namespace) -> FitRequest:
     """What to train, for commands with the options above; a command without --fold trains on all."""
-    from brain_tumor_training.fit import FitRequest
+    from brain_tumor_training.fitting.fit import FitRequest
 
     return FitRequest(
         settings=read_recipe(arguments),
@@ -64,7 +64,7 @@ def fit_request(arguments: argparse.Namespace) -> FitRequest:
 
 def read_recipe(arguments: argparse.Namespace) -> TrainingSettings:
     """The recipe with the changes that were asked for."""
-    from brain_tumor_training.recipe import load_recipe
+    from brain_tumor_training.recipes.recipe import load_recipe
 
     return load_recipe(arguments.recipe, parse_changes(arguments.set))
 
@@ -86,9 +86,9 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
 
 def prepare_cache(arguments: argparse.Namespace) -> None:
     """Makes the cache of the data, once, and refuses data that would leak."""
-    from brain_tumor_training.cache import build_cache
-    from brain_tumor_training.kaggle import read_folds
-    from brain_tumor_training.training_data import refuse_mixed_folds, training_sources
+    from brain_tumor_training.data.cache import build_cache
+    from brain_tumor_training.data.folds import read_folds, refuse_mixed_folds
+    from brain_tumor_training.data.sources import training_sources
 
     if arguments.folds is not None:
         refuse_mixed_folds(read_folds(arguments.folds))
@@ -102,7 +102,7 @@ def step_bar() -> Iterator[Callable[[int, int, float], None]]:
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
-    from brain_tumor_training.distributed import Processes
+    from brain_tumor_training.fitting.distributed import Processes
 
     hidden = None if Processes.of_environment().is_first else True
     with tqdm(unit="step", disable=hidden, leave=False) as bar, logging_redirect_tqdm():

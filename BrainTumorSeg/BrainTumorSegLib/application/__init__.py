@@ -1,0 +1,1 @@
+"""What is particular to 3D Slicer the application: packages, diagnostics, sample data."""

@@ -1,0 +1,1 @@
+"""From a study to its result: preprocessing, slice scores, the network's run, refinement."""

@@ -1,0 +1,102 @@
+"""Run a network over slices in batches, within the memory there is, and say when less than asked for was possible."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from BrainTumorSegLib.engine.errors import Cancelled, MemoryExhaustedError
+from BrainTumorSegLib.engine.foreign_errors import is_out_of_memory
+from BrainTumorSegLib.engine.inference.device import Compute
+from BrainTumorSegLib.engine.networks.folding import fold_batch_norm
+
+logger = logging.getLogger(__name__)
+
+MakeInput = Callable[[npt.NDArray[np.intp]], npt.NDArray[np.float32]]
+"""Slice positions [B] -> network input float32 [B, C, H, W]; a study's [1, C, D, H, W] is one position."""
+
+_CPU_BATCH = 4
+_GPU_BATCH = 32
+_SLICES_NDIM = 4
+
+
+class NetworkRunner:
+    """A network on a device. After an out-of-memory it halves its batch, then moves to the CPU, and stays there.
+
+    notes: sentences for the user about each such step.
+    """
+
+    def __init__(self, network: nn.Module, compute: Compute) -> None:
+        self._network = fold_batch_norm(network).to(compute.device)
+        self._device = compute.device
+        self._precision = compute.precision
+        self._batch = _CPU_BATCH if compute.device.type == "cpu" else _GPU_BATCH
+        self.notes: list[str] = []
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs now."""
+        return self._device
+
+    @property
+    def precision(self) -> torch.dtype:
+        """The type it computes in now; float32 means no autocast."""
+        return self._precision
+
+    def run(
+        self,
+        make_input: MakeInput,
+        positions: npt.NDArray[np.intp],
+        on_fraction: Callable[[float], None],
+        is_cancelled: Callable[[], bool],
+    ) -> npt.NDArray[np.float32]:
+        """Logits float32 [len(positions), ...] of the slices at ``positions``.
+
+        Raises Cancelled between batches, MemoryExhaustedError when not even one slice fits on the CPU.
+        """
+        outputs: list[npt.NDArray[np.float32]] = []
+        done = 0
+        while done < len(positions):
+            if is_cancelled():
+                raise Cancelled
+            batch = positions[done : done + self._batch]
+            try:
+                outputs.append(self._forward(make_input(batch)))
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._use_less_memory(error)
+                continue
+            done += len(batch)
+            on_fraction(done / len(positions))
+        return np.concatenate(outputs)
+
+    @torch.inference_mode()
+    def _forward(self, array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        image = torch.from_numpy(array).to(self._device)
+        if image.ndim == _SLICES_NDIM:
+            image = image.to(memory_format=torch.channels_last)
+        autocast = torch.autocast(self._device.type, self._precision, enabled=self._precision is not torch.float32)
+        with autocast, torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+            return self._network(image).float().cpu().numpy()
+
+    def _use_less_memory(self, error: Exception) -> None:
+        if self._batch > 1:
+            self._batch //= 2
+            self.notes.append(f"Memory ran out; slices are computed {self._batch} at a time.")
+        elif self._device.type != "cpu":
+            self.notes.append(f"The memory of {self._device} does not suffice; the CPU was used instead.")
+            self._device, self._precision = torch.device("cpu"), torch.float32
+            self._network = self._network.to(self._device)
+            self._batch = _CPU_BATCH
+        else:
+            raise MemoryExhaustedError(
+                "There is not enough memory to compute a single slice on the CPU.",
+                "Close other programs, or run on a machine with at least 2 GB of free memory.",
+            ) from error
+        logger.warning(self.notes[-1])

@@ -1,0 +1,209 @@
+"""The two stages of the published systems: classify slices, segment those that may hold tumour, and make a Result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from BrainTumorSegLib.engine.errors import Cancelled
+from BrainTumorSegLib.engine.inference.device import Compute, choose
+from BrainTumorSegLib.engine.inference.preprocessing import AxialSlices, prepare
+from BrainTumorSegLib.engine.inference.refinement import LOGIT_LIMIT, refine
+from BrainTumorSegLib.engine.inference.runner import NetworkRunner
+from BrainTumorSegLib.engine.inference.settings import SegmentSettings
+from BrainTumorSegLib.engine.inference.slice_scores import _through_gate, slice_probabilities
+from BrainTumorSegLib.engine.measurement.lesions import find_lesions
+from BrainTumorSegLib.engine.measurement.mask import mask_from_probability
+from BrainTumorSegLib.engine.measurement.measure import _left_out, _slice_scores
+from BrainTumorSegLib.engine.measurement.result import Result, UsedSettings
+from BrainTumorSegLib.engine.models.loading import Model, load_model
+from BrainTumorSegLib.engine.models.store import ModelStore
+from BrainTumorSegLib.engine.networks.inputs import SIZE_PX
+from BrainTumorSegLib.engine.study.study import Study
+
+Progress = Callable[[str, float], None]
+"""Called with (stage, fraction done, 0-1, never decreasing)."""
+
+_SPANS = {"preprocess": (0.0, 0.1), "classify": (0.1, 0.4), "segment": (0.4, 0.95), "postprocess": (0.95, 1.0)}
+"""Which part of the segmenter's work each stage is, roughly by its time."""
+
+"""Part of the kept volume that makes the pieces left out worth a sentence."""
+
+
+def load_segmenter(store: ModelStore, model_name: str | None = None, device: str = "auto") -> Segmenter:
+    """A segmenter of a model in the store. Raises ModelError, or InputError for a device that isn't there."""
+    return Segmenter(load_model(store, model_name), choose(device))
+
+
+@dataclass
+class _Stopwatch:
+    """Reports progress, looks for cancellation, and measures each stage."""
+
+    on_progress: Progress
+    is_cancelled: Callable[[], bool]
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[float], None]]:
+        if self.is_cancelled():
+            raise Cancelled
+        start, end = _SPANS[name]
+        self.on_progress(name, start)
+        started = time.perf_counter()
+        yield lambda fraction: self.on_progress(name, start + fraction * (end - start))
+        self.timings_s[name] = time.perf_counter() - started
+
+
+class Segmenter:
+    """A model kept ready on a device. The same study and settings give the same result, bit for bit, on one device."""
+
+    def __init__(self, model: Model, compute: Compute) -> None:
+        self._model = model
+        self._segment = NetworkRunner(model.segmentation.network, compute)
+        refiner = model.segmentation.refiner
+        self._refine = NetworkRunner(refiner, compute) if refiner is not None else None
+        self._classify = NetworkRunner(model.classifier.network, compute) if model.classifier else None
+
+    def segment(
+        self,
+        study: Study,
+        settings: SegmentSettings = SegmentSettings(),  # noqa: B008 - frozen
+        on_progress: Progress = lambda _stage, _fraction: None,
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ) -> Result:
+        """Finds the tumour in a study.
+
+        Raises Cancelled soon after ``is_cancelled`` says so, InputError for a sequence without contrast, and
+        MemoryExhaustedError when every smaller way of working was tried.
+        """
+        used = self._resolve(settings)
+        watch = _Stopwatch(on_progress, is_cancelled)
+        with watch.stage("preprocess"):
+            slices = prepare(study)
+        with watch.stage("classify") as on_fraction:
+            scores = self._classify_slices(slices, on_fraction, is_cancelled)
+        chosen = _through_gate(scores, used.gate, slices.neighbour_step, len(slices))
+        with watch.stage("segment") as on_fraction:
+            maps = self._segment_slices(slices, chosen, used.tta, on_fraction, is_cancelled)
+        with watch.stage("postprocess"):
+            result = self._result(study, slices, maps, scores, chosen, used)
+        return replace(result, timings_s=watch.timings_s)
+
+    def _resolve(self, settings: SegmentSettings) -> UsedSettings:
+        """The settings, with the model's recommendations where the user chose nothing."""
+        recommended = self._model.segmentation.recommendation
+        gate = self._model.classifier.recommendation.gate if self._model.classifier else 0.0
+        return UsedSettings(
+            threshold=recommended.threshold if settings.threshold is None else settings.threshold,
+            gate=gate if settings.gate is None else settings.gate,
+            min_volume_ml=recommended.min_volume_ml if settings.min_volume_ml is None else settings.min_volume_ml,
+            tta=settings.tta,
+        )
+
+    def _classify_slices(
+        self, slices: AxialSlices, on_fraction: Callable[[float], None], is_cancelled: Callable[[], bool]
+    ) -> npt.NDArray[np.float32] | None:
+        bundle, runner = self._model.classifier, self._classify
+        if bundle is None or runner is None:
+            return None
+        positions = np.arange(len(slices))
+        logits = runner.run(
+            lambda p: slices.channels(bundle.channels, p, bundle.size_px), positions, on_fraction, is_cancelled
+        )
+        return slice_probabilities(logits, slices.neighbour_step, bundle.recommendation.temperature)
+
+    def _segment_slices(
+        self,
+        slices: AxialSlices,
+        chosen: npt.NDArray[np.bool_],
+        tta: bool,
+        on_fraction: Callable[[float], None],
+        is_cancelled: Callable[[], bool],
+    ) -> npt.NDArray[np.float32]:
+        """Tumour probability float32 [S, 256, 256], 0 in slices that were not chosen."""
+        maps = np.zeros((len(slices), SIZE_PX, SIZE_PX), np.float32)
+        positions = np.flatnonzero(chosen)
+        if not len(positions):
+            return maps
+        views = (1, -1) if tta else (1,)
+        logits = np.full_like(maps, -LOGIT_LIMIT)
+        logits[positions] = 0.0
+        for number, step in enumerate(views):
+            start = number / len(views)
+            logits[positions] += self._view(
+                slices, positions, step, partial(_report_part, on_fraction, start, len(views)), is_cancelled
+            ) / len(views)
+        logits = self._in_study(slices, logits, is_cancelled)
+        maps[positions] = expit(logits[positions] / self._model.segmentation.recommendation.temperature)
+        return maps
+
+    def _view(
+        self,
+        slices: AxialSlices,
+        positions: npt.NDArray[np.intp],
+        step: int,
+        on_fraction: Callable[[float], None],
+        is_cancelled: Callable[[], bool],
+    ) -> npt.NDArray[np.float32]:
+        """Tumour logits [B, 256, 256] of the slices seen as they are (step 1) or mirrored left-right (step -1)."""
+        bundle = self._model.segmentation
+
+        def make_input(some: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+            return np.ascontiguousarray(slices.channels(bundle.channels, some)[..., ::step])
+
+        return self._segment.run(make_input, positions, on_fraction, is_cancelled)[:, 0, :, ::step]
+
+    def _in_study(
+        self, slices: AxialSlices, logits: npt.NDArray[np.float32], is_cancelled: Callable[[], bool]
+    ) -> npt.NDArray[np.float32]:
+        """The logits [S, 256, 256] as the model's refiner corrects them; as they are where it has none."""
+        runner = self._refine
+        if runner is None:
+            return logits
+
+        def correct(study: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+            return runner.run(lambda _: study, np.zeros(1, np.intp), lambda _: None, is_cancelled)
+
+        return refine(correct, slices.sequences, logits, slices.neighbour_step)
+
+    def _result(
+        self,
+        study: Study,
+        slices: AxialSlices,
+        maps: npt.NDArray[np.float32],
+        scores: npt.NDArray[np.float32] | None,
+        chosen: npt.NDArray[np.bool_],
+        used: UsedSettings,
+    ) -> Result:
+        """Everything that follows from the slices' maps [S, 256, 256]; timings are left out."""
+        probability = np.clip(slices.restore(maps), 0.0, 1.0)
+        mask = mask_from_probability(probability, study.geometry, used.threshold, used.min_volume_ml)
+        small = _left_out(probability, mask, study.geometry.voxel_volume_ml, used)
+        if scores is None:
+            scores = maps.max(axis=(1, 2))
+        runners = [runner for runner in (self._segment, self._refine, self._classify) if runner]
+        notes = [note for runner in runners for note in runner.notes]
+        return Result(
+            study=study,
+            mask=mask,
+            probability=probability,
+            slices=_slice_scores(study, mask, probability, scores, chosen),
+            lesions=find_lesions(mask, study.geometry),
+            segmentation_model=self._model.segmentation_provenance,
+            classifier_model=self._model.classifier_provenance,
+            settings=used,
+            device=str(self._segment.device),
+            precision=str(self._segment.precision).removeprefix("torch."),
+            warnings=(*study.warnings, *notes, *small),
+        )
+
+
+def _report_part(on_fraction: Callable[[float], None], start: float, parts: int, fraction: float) -> None:
+    on_fraction(start + fraction / parts)

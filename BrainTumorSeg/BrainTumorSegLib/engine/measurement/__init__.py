@@ -1,0 +1,1 @@
+"""From a probability to what is measured: mask, lesions, diameters, the result."""

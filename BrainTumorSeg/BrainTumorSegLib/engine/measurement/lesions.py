@@ -1,0 +1,137 @@
+"""What is measured on a mask: its lesions, and its axial slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.ndimage
+
+from BrainTumorSegLib.engine.measurement.diameters import TIE_MM, longest_diameter, perpendicular_diameters
+from BrainTumorSegLib.engine.measurement.mask import bounding_box, check_shape, label_components
+from BrainTumorSegLib.engine.measurement.result import Lesion
+from BrainTumorSegLib.engine.study.axial import AxialOrder, axial_geometry, slice_positions_mm
+from BrainTumorSegLib.engine.study.geometry import Geometry
+
+Mask = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
+
+UNCERTAINTY_FLOOR = 0.05
+"""Voxels of a lower tumour probability are background and would only dilute a slice's mean uncertainty."""
+
+_NEIGHBOURS_8 = np.ones((3, 3), bool)
+
+
+@dataclass(frozen=True)
+class SliceMeasure:
+    """One axial slice, inferior first; the fields mean the same as in ``result.SliceScore``."""
+
+    position_mm: float
+    area_mm2: float
+    mean_uncertainty: float
+
+
+def find_lesions(mask: Mask, geometry: Geometry) -> tuple[Lesion, ...]:
+    """The 26-connected pieces of a mask, bool [K, J, I] on ``geometry``: largest first, equal ones inferior first.
+
+    All lengths are between voxel centres, so a lesion of one voxel has diameters of 0 mm.
+    Raises GeometryError if the mask does not fit the grid.
+    """
+    check_shape(mask.shape, geometry)
+    axial_mask = AxialOrder.of(geometry).to_axial(mask)
+    whole = bounding_box(axial_mask)
+    if whole is None:
+        return ()
+    labels, count = label_components(axial_mask[whole])
+    boxes = scipy.ndimage.find_objects(labels, count)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    largest_first = np.argsort(-sizes, kind="stable")
+    start = np.array([part.start for part in whole])
+    grid = axial_geometry(geometry)
+    return tuple(
+        _measure(rank + 1, labels[boxes[n]] == n + 1, start + [part.start for part in boxes[n]], grid)
+        for rank, n in enumerate(largest_first)
+    )
+
+
+def slice_measures(mask: Mask, probability: npt.NDArray[np.float32], geometry: Geometry) -> tuple[SliceMeasure, ...]:
+    """Position, mask area and mean uncertainty of every axial slice, inferior first.
+
+    mask: bool [K, J, I]; probability: float32 [K, J, I], 0-1, both on ``geometry``. The uncertainty is the mean binary
+    entropy, in bits, of the slice's voxels of probability over UNCERTAINTY_FLOOR; 0 where there are none.
+    Raises GeometryError if an array does not fit the grid.
+    """
+    check_shape(mask.shape, geometry)
+    check_shape(probability.shape, geometry)
+    order = AxialOrder.of(geometry)
+    areas = order.to_axial(mask).sum(axis=(1, 2)) * order.pixel_area_mm2
+    uncertainties = _mean_uncertainty(order.to_axial(probability))
+    measures = zip(slice_positions_mm(geometry), areas, uncertainties, strict=True)
+    return tuple(SliceMeasure(float(place), float(area), float(bits)) for place, area, bits in measures)
+
+
+def binary_entropy(probability: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Entropy in bits of yes/no outcomes: 1 at a probability of 0.5, 0 at 0 and 1 (Shannon 1948)."""
+    p = np.clip(probability.astype(np.float64), 0, 1)
+    q = 1 - p
+    return -(p * np.log2(p, out=np.zeros_like(p), where=p > 0) + q * np.log2(q, out=np.zeros_like(q), where=q > 0))
+
+
+def _mean_uncertainty(axial_probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    counted = axial_probability > UNCERTAINTY_FLOOR
+    slices = np.nonzero(counted)[0]
+    length = len(axial_probability)
+    totals = np.bincount(slices, weights=binary_entropy(axial_probability[counted]), minlength=length)
+    return totals / np.maximum(np.bincount(slices, minlength=length), 1)
+
+
+def _measure(number: int, piece: Mask, start: Indices, grid: Geometry) -> Lesion:
+    """Measure one piece, bool [slice, row, column], whose first voxel is ``start`` [3] of the axial grid."""
+    voxels = np.argwhere(piece) + start
+    x, y, z = (float(part) for part in (grid.affine_lps @ [*voxels.mean(axis=0)[::-1], 1.0])[:3])
+    return Lesion(
+        id=number,
+        volume_ml=len(voxels) * grid.voxel_volume_ml,
+        longest_diameter_mm=longest_diameter(_in_mm(_row_ends(voxels), grid)),
+        axial_diameters_mm=_axial_diameters(piece, grid),
+        centroid_ras=(-x, -y, z),
+        slices=(int(start[0]), int(start[0]) + piece.shape[0] - 1),
+    )
+
+
+def _axial_diameters(piece: Mask, grid: Geometry) -> tuple[float, float]:
+    """The two diameters in the axial slice whose longest is greatest; each part of a slice is measured by itself.
+
+    A horseshoe that a slice cuts twice is two 8-connected parts there: a diameter never spans the brain between them.
+    Of equally long ones, that with the longest second diameter counts.
+    """
+    found = [
+        perpendicular_diameters(_in_mm(_row_ends(part), grid))
+        for plane in piece
+        for part in _parts(plane)
+    ]  # fmt: skip
+    longest = max(first for first, _ in found)
+    return max((pair for pair in found if pair[0] >= longest - TIE_MM), key=lambda pair: pair[1])
+
+
+def _parts(plane: npt.NDArray[np.bool_]) -> list[Indices]:
+    """Pixels [N, 2] (row, column) of every 8-connected part of a slice."""
+    labels, count = scipy.ndimage.label(plane, _NEIGHBOURS_8)
+    return [np.argwhere(labels == number) for number in range(1, count + 1)]
+
+
+def _in_mm(voxels: Indices, grid: Geometry) -> npt.NDArray[np.float64]:
+    """Indices [N, 3] (slice, row, column) or [N, 2] (row, column) as millimetres along the grid's own axes."""
+    return voxels * np.array(grid.spacing_mm[::-1])[-voxels.shape[1] :]
+
+
+def _row_ends(voxels: Indices) -> Indices:
+    """The first and last voxel of every run along the last axis: no other can be a corner of the convex hull.
+
+    voxels: sorted as np.argwhere gives them. This exact reduction keeps the hull of a large lesion cheap.
+    """
+    new_row = np.any(voxels[1:, :-1] != voxels[:-1, :-1], axis=1)
+    first = np.concatenate(([True], new_row))
+    last = np.concatenate((new_row, [True]))
+    return voxels[first | last]

@@ -1,0 +1,170 @@
+"""Axial slices as pictures: which to show, how bright, and the mask's outline on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageChops, ImageDraw
+
+from BrainTumorSegLib.engine.measurement.mask import bounding_box
+from BrainTumorSegLib.engine.measurement.result import Result, SliceScore
+from BrainTumorSegLib.engine.output.preview.style import OUTLINE, QUIET, TEXT, write
+from BrainTumorSegLib.engine.study.axial import AxialOrder
+
+FEW_SLICES = 12
+MOST_SLICES = 18
+_MARGIN_SLICES = 1
+_BACKGROUND_SHARE = 0.2
+_WINDOW_PERCENTILES = (1.0, 99.7)
+# Stripped background is black: the darkest brain, this share of the range above it, stays apart.
+_DARKEST_BRAIN = 0.2
+_HEAD_LEVEL = 30
+_HEAD_SHARE = 0.02
+_OUTLINE_OVERSAMPLING = 2
+_FILL_OPACITY = 0.1
+_PADDING_PX = 8
+_RIM_PX = 2
+
+Box = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class SliceStack:
+    """The chosen axial slices, cropped to the head they show.
+
+    grey: uint8 [N, rows, columns]; mask: bool, same shape; row 0 anterior, column 0 the patient's right.
+    pixel_mm: height and width of a pixel. scores: the N slices' scores.
+    """
+
+    grey: npt.NDArray[np.uint8]
+    mask: npt.NDArray[np.bool_]
+    pixel_mm: tuple[float, float]
+    scores: tuple[SliceScore, ...]
+
+    @property
+    def aspect(self) -> float:
+        """Height over width of a slice in the patient."""
+        return (self.grey.shape[1] * self.pixel_mm[0]) / (self.grey.shape[2] * self.pixel_mm[1])
+
+
+def slice_stack(result: Result) -> SliceStack:
+    """The slices worth showing: through the tumour, or through the whole head where there is none."""
+    order = AxialOrder.of(result.geometry)
+    mask = order.to_axial(result.mask)
+    shown = choose_slices(mask.sum(axis=(1, 2)))
+    grey = windowed(order.to_axial(result.study.flair)[shown])
+    chosen_mask = mask[shown]
+    box = _head_box(grey, chosen_mask)
+    return SliceStack(
+        grey[:, box[0], box[1]],
+        chosen_mask[:, box[0], box[1]],
+        order.spacing_mm[1:],
+        tuple(result.slices[index] for index in shown),
+    )
+
+
+def choose_slices(areas: npt.NDArray[np.integer]) -> list[int]:
+    """Slice indices, rising: the tumour and one slice beyond, filled up with those around it to whole rows of pictures.
+
+    areas: mask pixels of every axial slice. FEW_SLICES where these suffice, else MOST_SLICES; a longer tumour is shown
+    by slices evenly apart, the largest included. Without a mask: FEW_SLICES evenly through the whole stack.
+    """
+    occupied = np.flatnonzero(areas)
+    if occupied.size == 0:
+        return _evenly(0, len(areas) - 1, FEW_SLICES)
+    first, last = int(occupied[0]), int(occupied[-1])
+    wanted = last - first + 1 + 2 * _MARGIN_SLICES
+    length = min(len(areas), max(wanted, FEW_SLICES if wanted <= FEW_SLICES else MOST_SLICES))
+    start = min(max(0, (first + last + 1 - length) // 2), len(areas) - length)
+    shown = _evenly(start, start + length - 1, MOST_SLICES)
+    largest = int(np.argmax(areas))
+    if largest not in shown:
+        shown[int(np.argmin(np.abs(np.array(shown) - largest)))] = largest
+    return shown
+
+
+def windowed(slices: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Brightness 0-255 of float32 slices [N, rows, columns], from the percentiles of what is not background.
+
+    A value that fills a fifth of the picture is the background that skull stripping or masking left; it becomes
+    black, even where brain is darker (z-scored images).
+    """
+    values, counts = np.unique(slices[:, ::2, ::2], return_counts=True)
+    stripped = counts.max() > _BACKGROUND_SHARE * counts.sum()
+    empty = slices == values[counts.argmax()] if stripped else np.zeros(slices.shape, bool)
+    inside = slices[~empty]
+    if inside.size == 0:
+        return np.zeros(slices.shape, np.uint8)
+    low, high = np.percentile(inside[:: max(1, inside.size // 200_000)], _WINDOW_PERCENTILES)
+    if stripped:
+        low -= _DARKEST_BRAIN * (high - low)
+    scaled = np.clip((slices - low) / max(float(high - low), np.finfo(np.float32).tiny), 0, 1)
+    grey: npt.NDArray[np.uint8] = (np.where(empty, 0, scaled) * 255 + 0.5).astype(np.uint8)
+    return grey
+
+
+def tile(stack: SliceStack, position: int, width_px: int) -> Image.Image:
+    """One slice as an RGB picture ``width_px`` wide in true proportion, with outline, sides, number and measures."""
+    size = (width_px, max(1, round(width_px * stack.aspect)))
+    picture = Image.fromarray(stack.grey[position]).resize(size, Image.Resampling.BICUBIC).convert("RGB")
+    _paint_mask(picture, stack.mask[position])
+    _label(picture, stack.scores[position])
+    return picture
+
+
+def _paint_mask(picture: Image.Image, mask: npt.NDArray[np.bool_]) -> None:
+    if not mask.any():
+        return
+    fine = (picture.width * _OUTLINE_OVERSAMPLING, picture.height * _OUTLINE_OVERSAMPLING)
+    smooth = Image.fromarray(mask.astype(np.uint8) * 255).resize(fine, Image.Resampling.BILINEAR)
+    inside = np.asarray(smooth) > 127
+    edge = Image.fromarray(_border(inside)).resize(picture.size, Image.Resampling.BOX)
+    fill = Image.fromarray(inside * np.uint8(255 * _FILL_OPACITY)).resize(picture.size, Image.Resampling.BOX)
+    picture.paste(OUTLINE, mask=ImageChops.lighter(fill, edge))
+
+
+def _border(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """255 at the pixels on either side of the border of a mask [rows, columns]: a line two pixels wide."""
+    border = np.zeros(inside.shape, np.uint8)
+    across = (inside[:, 1:] ^ inside[:, :-1]) * np.uint8(255)
+    down = (inside[1:] ^ inside[:-1]) * np.uint8(255)
+    for part, change in ((border[:, 1:], across), (border[:, :-1], across), (border[1:], down), (border[:-1], down)):
+        np.maximum(part, change, out=part)
+    return border
+
+
+def _label(picture: Image.Image, score: SliceScore) -> None:
+    draw = ImageDraw.Draw(picture)
+    middle, bottom, right = picture.height // 2, picture.height - _PADDING_PX, picture.width - _PADDING_PX
+    write(draw, (_PADDING_PX, _PADDING_PX), f"{score.index + 1}", 20, TEXT, "la", _RIM_PX)
+    write(draw, (right, _PADDING_PX + 3), f"z {score.position_mm:+.0f} mm", 13, QUIET, "ra", _RIM_PX)
+    write(draw, (_PADDING_PX, middle), "R", 14, QUIET, "lm", _RIM_PX)
+    write(draw, (right, middle), "L", 14, QUIET, "rm", _RIM_PX)
+    probability = f"P {score.tumour_probability:.2f}" + ("" if score.segmented else " · left out")
+    write(draw, (_PADDING_PX, bottom), probability, 13, QUIET, "ls", _RIM_PX)
+    if score.area_mm2 > 0:
+        write(draw, (right, bottom), f"{score.area_mm2:,.0f} mm²", 13, OUTLINE, "rs", _RIM_PX)
+
+
+def _evenly(first: int, last: int, most: int) -> list[int]:
+    count = min(most, last - first + 1)
+    return [int(index) for index in np.round(np.linspace(first, last, count))]
+
+
+def _head_box(grey: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]) -> Box:
+    """Rows and columns that hold the head in any slice, the mask and a small margin."""
+    bright = grey > _HEAD_LEVEL
+    rows = (bright.mean(axis=2) > _HEAD_SHARE).any(axis=0)
+    columns = (bright.mean(axis=1) > _HEAD_SHARE).any(axis=0)
+    head = rows[:, None] & columns[None, :] | mask.any(axis=0)
+    box = bounding_box(head)
+    if box is None:
+        return slice(0, grey.shape[1]), slice(0, grey.shape[2])
+    return _widened(box[0], grey.shape[1]), _widened(box[1], grey.shape[2])
+
+
+def _widened(part: slice, length: int) -> slice:
+    margin = 1 + (part.stop - part.start) // 25
+    return slice(max(0, part.start - margin), min(length, part.stop + margin))

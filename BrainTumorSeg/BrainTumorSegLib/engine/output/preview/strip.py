@@ -1,0 +1,120 @@
+"""The strip below the slices: tumour probability, uncertainty and mask area of every axial slice of the study."""
+
+from __future__ import annotations
+
+from PIL import Image, ImageDraw
+
+from BrainTumorSegLib.engine.measurement.result import Result, SliceScore
+from BrainTumorSegLib.engine.output.preview.style import (
+    BAR,
+    BAR_SKIPPED,
+    CAUTION,
+    OUTLINE,
+    PANEL,
+    QUIET,
+    RULE,
+    TEXT,
+    Colour,
+    font,
+    write,
+)
+
+_LEFT_PX, _RIGHT_PX, _TOP_PX, _BOTTOM_PX = 64, 96, 42, 38
+_MOST_TICKS = 20
+
+
+def strip(result: Result, shown: tuple[SliceScore, ...], size: tuple[int, int]) -> Image.Image:
+    """The strip as an RGB picture of ``size`` (width, height); ``shown`` slices have their number in bright type."""
+    picture = Image.new("RGB", size, PANEL)
+    draw = ImageDraw.Draw(picture)
+    plot = _Plot(draw, size, len(result.slices), max(score.area_mm2 for score in result.slices))
+    plot.frame()
+    plot.bars(result.slices)
+    plot.gate(result.settings.gate or 0.0)
+    plot.area(result.slices)
+    plot.uncertainty(result.slices)
+    plot.numbers({score.index for score in shown})
+    plot.legend()
+    return picture
+
+
+class _Plot:
+    """One pair of axes: slices along x, probability 0-1 on the left, mm2 on the right."""
+
+    def __init__(self, draw: ImageDraw.ImageDraw, size: tuple[int, int], slices: int, largest_mm2: float) -> None:
+        self._draw = draw
+        self._slices = slices
+        self._largest_mm2 = largest_mm2
+        self._left, self._right = _LEFT_PX, size[0] - _RIGHT_PX
+        self._top, self._bottom = _TOP_PX, size[1] - _BOTTOM_PX
+        self._pitch = (self._right - self._left) / slices
+
+    def frame(self) -> None:
+        for level in (0.0, 0.5, 1.0):
+            y = self._y(level)
+            self._draw.line([(self._left, y), (self._right, y)], fill=RULE)
+            self._write((self._left - 8, y), f"{level:.1f}", QUIET, "rm")
+            if self._largest_mm2 > 0:
+                self._write((self._right + 8, y), f"{level * self._largest_mm2:,.0f}", OUTLINE, "lm")
+
+    def bars(self, scores: tuple[SliceScore, ...]) -> None:
+        gap = 1.5 if self._pitch > 6 else 0.0
+        for score in scores:
+            left = self._left + score.index * self._pitch
+            box = [left + gap, self._y(score.tumour_probability), left + self._pitch - gap, self._bottom]
+            self._draw.rectangle(box, fill=BAR if score.segmented else BAR_SKIPPED)
+
+    def gate(self, gate: float) -> None:
+        """A dashed line at the probability below which slices count as clear."""
+        if gate > 0:
+            for x in range(self._left, self._right, 12):
+                self._draw.line([(x, self._y(gate)), (x + 5, self._y(gate))], fill=TEXT)
+
+    def area(self, scores: tuple[SliceScore, ...]) -> None:
+        if self._largest_mm2 > 0:
+            points = [(self._centre(s.index), self._y(s.area_mm2 / self._largest_mm2)) for s in scores]
+            self._draw.line(points, fill=OUTLINE, width=3, joint="curve")
+
+    def uncertainty(self, scores: tuple[SliceScore, ...]) -> None:
+        for score in scores:
+            if score.mean_uncertainty > 0:
+                x, y = self._centre(score.index), self._y(score.mean_uncertainty)
+                self._draw.ellipse([x - 3, y - 3, x + 3, y + 3], fill=CAUTION)
+
+    def numbers(self, shown: set[int]) -> None:
+        """Slice numbers from 1: those of the pictures above, and every few others."""
+        step = next(
+            step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500) if self._slices <= step * _MOST_TICKS or step == 500
+        )
+        for index in range(self._slices):
+            if index in shown:
+                x = self._centre(index)
+                self._draw.polygon(
+                    [(x - 4, self._bottom + 7), (x + 4, self._bottom + 7), (x, self._bottom + 2)], fill=TEXT
+                )
+            if index == 0 or (index + 1) % step == 0:
+                self._write((self._centre(index), self._bottom + 10), f"{index + 1}", QUIET, "ma")
+
+    def legend(self) -> None:
+        x = self._left
+        entries: list[tuple[str, Colour]] = [
+            ("tumour probability of the slice", BAR),
+            ("left out as clear", BAR_SKIPPED),
+            ("mean uncertainty (bits)", CAUTION),
+        ]
+        if self._largest_mm2 > 0:
+            entries.append(("mask area (right), mm²", OUTLINE))
+        for text, colour in entries:
+            self._draw.rectangle([x, 15, x + 12, 27], fill=colour)
+            self._write((x + 19, 21), text, TEXT, "lm")
+            x += 44 + int(self._draw.textlength(text, font=font(14)))
+        self._write((self._right, 21), "axial slices, lowest first; marked: shown above", QUIET, "rm")
+
+    def _centre(self, index: int) -> float:
+        return self._left + (index + 0.5) * self._pitch
+
+    def _y(self, level: float) -> float:
+        return self._bottom - level * (self._bottom - self._top)
+
+    def _write(self, place: tuple[float, float], text: str, colour: Colour, anchor: str) -> None:
+        write(self._draw, place, text, 14, colour, anchor)

@@ -1,0 +1,118 @@
+"""The report of a run as plain data: everything needed to trace and review it, and nothing that is not finite.
+
+``report_schema.json`` beside this file is its contract.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import platform
+from importlib import resources
+from typing import Any
+
+from BrainTumorSegLib import __version__
+from BrainTumorSegLib.engine.errors import BrainTumorSegError
+from BrainTumorSegLib.engine.measurement.result import Lesion, Result, SliceScore, summarise
+from BrainTumorSegLib.engine.models.index import ModelProvenance
+from BrainTumorSegLib.engine.study.study import Source
+
+SCHEMA_VERSION = 1
+DISCLAIMER = (
+    "Not a medical device. Made by an automatic method for research; a qualified person must check it slice by slice "
+    "before any use."
+)
+_PACKAGES = ("torch", "monai", "numpy", "scipy", "SimpleITK")
+
+
+def build_report(result: Result) -> dict[str, Any]:
+    """The report as a JSON object, valid by ``report_schema()``.
+
+    Millimetres and millilitres to three decimals, probabilities to four, seconds to four; the grid in full precision.
+    Slice indices count from 0, inferior first. Raises BrainTumorSegError for a number that is not finite.
+    """
+    return {
+        "schema": SCHEMA_VERSION,
+        "summary": summarise(result),
+        "disclaimer": DISCLAIMER,
+        "volume_ml": _rounded(result.volume_ml, 3),
+        "lesions": [_lesion(lesion) for lesion in result.lesions],
+        "slices": [_slice(score) for score in result.slices],
+        "warnings": list(result.warnings),
+        "remedies": [each.value for each in result.study.remedies],
+        "inputs": {name: _source(result.study.sources.get(name)) for name in ("flair", "t1", "t1c")},
+        "geometry": {
+            "size_ijk": list(result.geometry.size_ijk),
+            "spacing_mm": list(result.geometry.spacing_mm),
+            "origin_lps": list(result.geometry.origin_lps),
+            "direction_lps": list(result.geometry.direction_lps),
+        },
+        "models": {
+            "segmentation": _model(result.segmentation_model),
+            "classifier": None if result.classifier_model is None else _model(result.classifier_model),
+        },
+        "settings": {
+            "threshold": result.settings.threshold,
+            "gate": result.settings.gate,
+            "min_volume_ml": result.settings.min_volume_ml,
+            "tta": result.settings.tta,
+        },
+        "device": result.device,
+        "precision": result.precision,
+        "software": _software(),
+        "timings_s": {stage: _rounded(seconds, 4) for stage, seconds in result.timings_s.items()},
+    }
+
+
+def report_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of the report."""
+    text = resources.files("BrainTumorSegLib.engine").joinpath("report_schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def _lesion(lesion: Lesion) -> dict[str, Any]:
+    return {
+        "id": lesion.id,
+        "volume_ml": _rounded(lesion.volume_ml, 3),
+        "longest_diameter_mm": _rounded(lesion.longest_diameter_mm, 3),
+        "axial_diameters_mm": [_rounded(length, 3) for length in lesion.axial_diameters_mm],
+        "centroid_ras": [_rounded(coordinate, 3) for coordinate in lesion.centroid_ras],
+        "slices": list(lesion.slices),
+    }
+
+
+def _slice(score: SliceScore) -> dict[str, Any]:
+    return {
+        "index": score.index,
+        "position_mm": _rounded(score.position_mm, 3),
+        "tumour_probability": _rounded(score.tumour_probability, 4),
+        "segmented": score.segmented,
+        "area_mm2": _rounded(score.area_mm2, 3),
+        "mean_uncertainty": _rounded(score.mean_uncertainty, 4),
+    }
+
+
+def _source(source: Source | None) -> dict[str, Any] | None:
+    return None if source is None else {"path": str(source.path), "series_uid": source.series_uid}
+
+
+def _model(model: ModelProvenance) -> dict[str, str]:
+    return {"name": model.name, "version": model.version, "sha256": model.sha256, "licence": model.licence}
+
+
+def _software() -> dict[str, Any]:
+    return {
+        "braintumorseg": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+    }
+
+
+def _rounded(value: float, decimals: int) -> float:
+    """A finite float without a negative zero."""
+    if not math.isfinite(value):
+        raise BrainTumorSegError(f"A measure of the result is {value}.", "This is a defect; please report it.")
+    return round(float(value), decimals) + 0.0

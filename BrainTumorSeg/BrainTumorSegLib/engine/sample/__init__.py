@@ -1,0 +1,1 @@
+"""The synthetic study to try things on."""

@@ -1,0 +1,160 @@
+"""One whole run, the same for the command line and the worker: read, load, segment, write."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from BrainTumorSegLib.engine.errors import Cancelled, InputError
+from BrainTumorSegLib.engine.files import check_writable
+from BrainTumorSegLib.engine.inference.settings import SegmentSettings
+from BrainTumorSegLib.engine.measurement.result import Result
+from BrainTumorSegLib.engine.models.store import ModelStore
+from BrainTumorSegLib.engine.output.writing import OutputPaths, write_result
+from BrainTumorSegLib.engine.study.reading import StudyPaths, read_registered_study, read_study
+from BrainTumorSegLib.engine.study.study import Study
+
+if TYPE_CHECKING:
+    from BrainTumorSegLib.engine.inference.segmenter import Progress, Segmenter
+
+logger = logging.getLogger(__name__)
+
+# Where each part of a run starts, as a fraction of the whole: the segmenter reports 0-1 of its own part.
+LOAD_STARTS = 0.05
+SEGMENT_STARTS = 0.15
+WRITE_STARTS = 0.95
+
+
+@dataclass(frozen=True)
+class SegmentJob:
+    """What to segment, how, and where to. model: None for the default. device: "auto", "cpu", "cuda", "cuda:N", "mps".
+
+    register: bring T1 and T1c onto FLAIR by rigid registration first.
+    """
+
+    inputs: StudyPaths
+    outputs: OutputPaths
+    settings: SegmentSettings = SegmentSettings()
+    model: str | None = None
+    device: str = "auto"
+    register: bool = False
+
+    def check(self) -> None:
+        """Find within milliseconds what would only fail at the end of the run.
+
+        Raises InputError for a missing input, a segmentation that is not named .seg.nrrd or an output that would
+        replace an input; OutputError for an output that can't be written.
+        """
+        inputs = _given(self.inputs.flair, self.inputs.t1, self.inputs.t1c)
+        for path in inputs:
+            if not path.exists():
+                raise InputError(f"{path} does not exist.", "Check the path of the input.")
+        if not self.outputs.segmentation.name.endswith(".seg.nrrd"):
+            raise InputError(
+                f"The segmentation's name {self.outputs.segmentation} does not end in .seg.nrrd.",
+                "3D Slicer knows a segmentation by that ending; choose a name such as tumour.seg.nrrd.",
+            )
+        for path in written_files(self.outputs):
+            if any(path.exists() and path.samefile(source) for source in inputs):
+                raise InputError(f"The output {path} is also an input.", "Choose another name for the output.")
+            check_writable(path)
+
+
+class SegmenterCache:
+    """Keeps the segmenter that was used last, so that the next study finds it loaded and warm.
+
+    open_store: opens the store of models, anew for each job: models may have been installed since the last one.
+    """
+
+    def __init__(self, open_store: Callable[[], ModelStore] = ModelStore.default) -> None:
+        self._open_store = open_store
+        self._key: tuple[str, str] | None = None
+        self._segmenter: Segmenter | None = None
+
+    def require(self, model: str | None, device: str) -> None:
+        """Find within milliseconds that a model is missing. Raises ModelError as ``ModelStore.path`` does."""
+        store = self._open_store()
+        entry = store.entry(model)
+        if self._segmenter is None or self._key != (entry.sha256, device):
+            for name in filter(None, (entry.name, entry.classifier)):
+                store.path(name)
+
+    def get(self, model: str | None, device: str) -> Segmenter:
+        """The segmenter for this model and device. Raises ModelError or InputError as ``load_segmenter`` does."""
+        # Only here: torch takes seconds to import, and a mistyped path should be told at once.
+        from BrainTumorSegLib.engine.inference.segmenter import load_segmenter
+
+        store = self._open_store()
+        key = (store.entry(model).sha256, device)
+        if self._segmenter is None or key != self._key:
+            self._segmenter = None  # frees the earlier network's memory before the next one is loaded
+            self._segmenter = load_segmenter(store, model, device)
+            self._key = key
+        return self._segmenter
+
+
+def run_job(
+    job: SegmentJob, segmenters: SegmenterCache, on_progress: Progress, is_cancelled: Callable[[], bool]
+) -> Result:
+    """Do the job and write its files, all or none.
+
+    on_progress gets the stage and the fraction of the whole run, 0-1, never decreasing. The result's timings include
+    reading and loading, in seconds; writing is logged only, since the report is part of it. Raises
+    BrainTumorSegError, Cancelled included.
+    """
+    timings_s: dict[str, float] = {}
+    job.check()
+    segmenters.require(job.model, job.device)
+    stage = "register" if job.register else "read"
+    on_progress(stage, 0.0)
+    with _timed(stage, timings_s):
+        study = _read(job, is_cancelled)
+    _stop_if(is_cancelled)
+    on_progress("load", LOAD_STARTS)
+    with _timed("load", timings_s):
+        segmenter = segmenters.get(job.model, job.device)
+    _stop_if(is_cancelled)
+    result = segmenter.segment(study, job.settings, _within(on_progress, SEGMENT_STARTS, WRITE_STARTS), is_cancelled)
+    result = replace(result, timings_s={**timings_s, **result.timings_s})
+    _stop_if(is_cancelled)
+    on_progress("write", WRITE_STARTS)
+    with _timed("write", timings_s):
+        write_result(result, job.outputs)
+    on_progress("write", 1.0)
+    return result
+
+
+def written_files(outputs: OutputPaths) -> tuple[Path, ...]:
+    """The files that a run writes, those that were not asked for left out."""
+    return _given(outputs.segmentation, outputs.probability, outputs.report, outputs.preview)
+
+
+def _given(*paths: Path | None) -> tuple[Path, ...]:
+    return tuple(path for path in paths if path is not None)
+
+
+def _read(job: SegmentJob, is_cancelled: Callable[[], bool]) -> Study:
+    return read_registered_study(job.inputs, is_cancelled) if job.register else read_study(job.inputs)
+
+
+def _stop_if(is_cancelled: Callable[[], bool]) -> None:
+    if is_cancelled():
+        raise Cancelled
+
+
+def _within(on_progress: Progress, start: float, end: float) -> Progress:
+    """Progress of one part of the run as progress of the whole."""
+    return lambda stage, fraction: on_progress(stage, start + (end - start) * fraction)
+
+
+@contextmanager
+def _timed(stage: str, timings_s: dict[str, float]) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    timings_s[stage] = time.perf_counter() - started
+    logger.info("%s took %.2f s", stage, timings_s[stage])

@@ -1,0 +1,363 @@
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from BrainTumorSegLib.engine.errors import Cancelled, GeometryError, InputError, Remedy
+from BrainTumorSegLib.engine.sample.study import SamplePaths
+from BrainTumorSegLib.engine.study.geometry import Geometry
+from BrainTumorSegLib.engine.study.reading import StudyPaths, read_registered_study, read_study, study_from_images
+from head_phantom import head
+
+FORMATS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+
+
+def written(folder: Path, image: sitk.Image, name: str = "flair.nii.gz") -> Path:
+    path = folder / name
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def with_array(array: np.ndarray) -> sitk.Image:
+    """The array on the head's grid (same shape)."""
+    image = sitk.GetImageFromArray(array)
+    image.CopyInformation(head())
+    return image
+
+
+def head_array() -> np.ndarray:
+    return sitk.GetArrayFromImage(head())
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_every_format_gives_the_same_study(tmp_path: Path, suffix: str) -> None:
+    path = written(tmp_path, head(), f"flair{suffix}")
+    study = read_study(StudyPaths(path))
+    np.testing.assert_array_equal(study.flair, head_array())
+    assert study.flair.dtype == np.float32
+    # NIfTI keeps its orientation as single-precision numbers.
+    assert study.geometry.is_close_to(Geometry.of_image(head()), 1e-4)
+    assert study.sources["flair"].path == path
+    assert study.warnings == ()
+
+
+@pytest.mark.parametrize("pixel", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64])
+def test_every_real_pixel_type_becomes_float32(tmp_path: Path, pixel: type) -> None:
+    array = (head_array().clip(0, 1000) // 4).astype(pixel)
+    study = read_study(StudyPaths(written(tmp_path, with_array(array), "flair.nrrd")))
+    assert study.flair.dtype == np.float32
+    np.testing.assert_array_equal(study.flair, array)
+
+
+def test_negative_values_stay_as_they_are(tmp_path: Path) -> None:
+    study = read_study(StudyPaths(written(tmp_path, with_array(head_array() - 500))))
+    assert study.flair.min() < -490
+
+
+def test_missing_sequences_stay_none(tmp_path: Path) -> None:
+    study = read_study(StudyPaths(written(tmp_path, head())))
+    assert study.t1 is None
+    assert study.t1c is None
+    assert set(study.sources) == {"flair"}
+
+
+def test_other_sequences_come_onto_the_grid_of_flair(tmp_path: Path) -> None:
+    """Expected: the other contrast drawn on FLAIR's grid itself."""
+    t1 = head((110, 130, 100), (1.8, 1.8, 1.5), (0.0, 0.0, 0.0), inverted=True)
+    study = read_study(StudyPaths(written(tmp_path, head()), written(tmp_path, t1, "t1.nrrd")))
+    expected = sitk.GetArrayFromImage(head(inverted=True)).astype(float)
+    assert study.t1 is not None
+    assert study.t1.shape == study.flair.shape
+    assert np.corrcoef(study.t1.ravel(), expected.ravel())[0, 1] > 0.95
+    assert study.warnings == ()
+
+
+def test_sequence_on_the_same_grid_is_untouched(tmp_path: Path) -> None:
+    t1 = head(inverted=True)
+    study = read_study(StudyPaths(written(tmp_path, head()), written(tmp_path, t1, "t1.nii.gz")))
+    np.testing.assert_array_equal(study.t1, sitk.GetArrayFromImage(t1))
+
+
+def test_poor_overlap_is_a_warning_with_the_covered_part() -> None:
+    study = study_from_images(head(), head(centre_lps=(0.0, 0.0, 60.0), inverted=True))
+    assert len(study.warnings) == 1
+    assert re.search(r"T1 covers only \d\d% of the head in FLAIR\..*or register it to FLAIR\.", study.warnings[0])
+    assert study.remedies == (Remedy.REGISTER,)
+
+
+def test_sequence_of_another_place_is_refused() -> None:
+    message = r"T1 with contrast covers 0% of the head.*register it to FLAIR, or leave it out\."
+    with pytest.raises(GeometryError, match=message) as raised:
+        study_from_images(head(), t1c=head(centre_lps=(0.0, 500.0, 0.0)))
+    assert raised.value.remedy is Remedy.REGISTER
+
+
+def test_registration_brings_a_moved_sequence_back(sample_study: SamplePaths, tmp_path: Path) -> None:
+    """Expected: the sample's own T1, which lies right by its headers."""
+    t1 = sitk.ReadImage(str(sample_study.t1))
+    t1.SetOrigin(np.add(t1.GetOrigin(), (120.0, -300.0, 80.0)).tolist())
+    paths = StudyPaths(sample_study.flair, written(tmp_path, t1, "t1.nii.gz"))
+    study = read_registered_study(paths, lambda: False)
+    right = read_study(StudyPaths(sample_study.flair, sample_study.t1))
+    assert study.t1 is not None
+    assert right.t1 is not None
+    assert np.corrcoef(study.t1.ravel(), right.t1.ravel())[0, 1] > 0.99
+    assert len(study.warnings) == 1
+    assert study.remedies == ()
+    assert re.fullmatch(r"T1 was moved by 33\d\.\d mm and turned by 0\.\d degrees to fit FLAIR\.", study.warnings[0])
+
+
+def test_cancel_before_reading_stops_at_once(sample_study: SamplePaths) -> None:
+    with pytest.raises(Cancelled, match="Nothing was written"):
+        read_registered_study(StudyPaths(sample_study.flair, sample_study.t1), lambda: True)
+
+
+def test_study_from_images_is_the_study_that_is_read(tmp_path: Path) -> None:
+    flair, t1c = head(), head((40, 48, 30), (4.5, 4.5, 4.5), inverted=True)
+    paths = written(tmp_path, flair, "f.nrrd"), written(tmp_path, t1c, "c.nrrd")
+    read = read_study(StudyPaths(paths[0], None, paths[1]))
+    made = study_from_images(sitk.ReadImage(str(paths[0])), t1c=sitk.ReadImage(str(paths[1])))
+    np.testing.assert_array_equal(made.flair, read.flair)
+    np.testing.assert_array_equal(made.t1c, read.t1c)
+    assert made.sources == {}
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_four_dimensions_give_the_first_frame_and_a_warning(tmp_path: Path, suffix: str) -> None:
+    frames = sitk.JoinSeries([head(), head(inverted=True), head(inverted=True)])
+    study = read_study(StudyPaths(written(tmp_path, frames, f"flair{suffix}")))
+    np.testing.assert_array_equal(study.flair, head_array())
+    assert study.geometry.is_close_to(Geometry.of_image(head()), 1e-4)
+    assert study.warnings == ("FLAIR has 3 volumes (echoes or time points); the first one is used.",)
+
+
+def test_one_frame_in_four_dimensions_is_no_warning() -> None:
+    study = study_from_images(sitk.JoinSeries([head()]))
+    np.testing.assert_array_equal(study.flair, head_array())
+    assert study.warnings == ()
+
+
+def test_nan_and_infinity_become_the_lowest_value_with_a_warning() -> None:
+    array = head_array().astype(np.float32)
+    array[3, 4, 5], array[6, 7, 8], array[9, 10, 11] = np.nan, np.inf, -np.inf
+    lowest = array[np.isfinite(array)].min()
+    study = study_from_images(with_array(array))
+    assert [study.flair[place] for place in ((3, 4, 5), (6, 7, 8), (9, 10, 11))] == [lowest] * 3
+    assert study.warnings == (f"FLAIR: 3 voxels were not finite numbers and were set to the lowest value, {lowest:g}.",)
+
+
+@pytest.mark.parametrize(
+    ("tilt", "plane"), [((0.0, 90.0, 0.0), "sagittal"), ((90.0, 0.0, 0.0), "coronal")], ids=["sagittal", "coronal"]
+)
+def test_thick_stack_that_is_not_axial_is_a_warning(tilt: tuple[float, float, float], plane: str) -> None:
+    thick = study_from_images(head((56, 48, 30), (4.0, 4.0, 5.0), tilt))
+    assert thick.warnings == (
+        f"FLAIR is a {plane} stack with 5.0 mm between slices. Axial slices made from it are blurred, so the outline "
+        "is less certain; an axial or a thin-slice 3D acquisition is better.",
+    )
+    assert study_from_images(head((110, 80, 60), (2.0, 2.4, 2.4), tilt)).warnings == ()
+    assert study_from_images(head()).warnings == ()
+
+
+def empty_folder(folder: Path) -> Path:
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
+def text_file(folder: Path) -> Path:
+    path = folder / "notes.txt"
+    path.write_text("no image")
+    return path
+
+
+def lying_name(folder: Path) -> Path:
+    path = folder / "flair.nii.gz"
+    path.write_text("no image")
+    return path
+
+
+def truncated(suffix: str, compressed: bool) -> Callable[[Path], Path]:
+    def cut(folder: Path) -> Path:
+        path = folder / f"flair{suffix}"
+        sitk.WriteImage(head(), str(path), compressed)
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) * 2 // 3])
+        return path
+
+    return cut
+
+
+def header_without_data(folder: Path) -> Path:
+    path = written(folder, head(), "flair.mhd")
+    (folder / "flair.raw").unlink()
+    return path
+
+
+REFUSED = {
+    "missing file": (lambda folder: folder / "no.nii", r"FLAIR: .*no\.nii does not exist\. Check the path"),
+    "folder without DICOM": (empty_folder, r"FLAIR: the folder .*empty holds no DICOM images\. Choose the folder"),
+    "other format": (text_file, r"notes\.txt has a format that is not supported\. Use a DICOM folder or .*\.nii\.gz"),
+    "not what its name says": (
+        lying_name,
+        r"can't be read: it does not begin with a NIfTI header\. Copy",
+    ),
+    "header without data": (header_without_data, r"flair\.mhd can't be read\..*Copy or export it again"),
+    **{
+        f"truncated {suffix}{' compressed' * compressed}": (
+            truncated(suffix, compressed),
+            r"FLAIR: .* can't be read[.:] .*\. Copy or export it again",
+        )
+        for suffix, compressed in (
+            (".nii", False),
+            (".nii.gz", True),
+            (".nrrd", False),
+            (".nrrd", True),
+            (".mha", False),
+            (".mha", True),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize(("make", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_unreadable_input_is_one_clear_line(
+    tmp_path: Path, make: Callable[[Path], Path], message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        read_study(StudyPaths(make(tmp_path)))
+    assert "\n" not in str(caught.value)
+    noise = capfd.readouterr().err  # MetaIO's own lines can't be turned off; they name no file
+    assert all(line.startswith(("MetaImage:", "   ideal")) for line in noise.splitlines())
+
+
+UNFIT = {
+    "constant": (lambda: with_array(np.full_like(head_array(), 7)), r"FLAIR is empty: every voxel has the value 7\."),
+    "no number": (
+        lambda: with_array(np.full(head_array().shape, np.nan, np.float32)),
+        r"FLAIR holds no number: every voxel is NaN or infinite\. Export",
+    ),
+    "colour": (lambda: sitk.Compose([head()] * 3), r"FLAIR has 3 values per voxel.*original MR series"),
+    "complex": (
+        lambda: sitk.RealAndImaginaryToComplex(*[sitk.Cast(head(), sitk.sitkFloat32)] * 2),
+        r"FLAIR has complex voxels\. Choose the magnitude",
+    ),
+    "picture": (lambda: head()[:, :, 3], r"FLAIR is a single picture of 48 x 56 pixels.*whole series"),
+    "two slices": (lambda: head()[:, :, 3:5], r"FLAIR has 48 x 56 x 2 voxels, but at least 3 slices of 16 x 16"),
+    "narrow": (lambda: head()[:15, :, :14], r"FLAIR has 15 x 56 x 14 voxels, but at least 3 slices of 16 x 16"),
+    "huge": (lambda: sitk.Image(900, 900, 800, sitk.sitkUInt8), r"900 x 900 x 800 voxels, more than the 600 million"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), UNFIT.values(), ids=UNFIT.keys())
+def test_unfit_volume_is_refused_with_value_and_limit(make: Callable[[], sitk.Image], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        study_from_images(make())
+
+
+def test_unfit_volume_is_refused_from_a_file_too(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"FLAIR has 3 values per voxel"):
+        read_study(StudyPaths(written(tmp_path, sitk.Compose([head()] * 3), "flair.nrrd")))
+
+
+def test_huge_file_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "flair.mhd"
+    path.write_text(
+        "ObjectType = Image\nNDims = 3\nDimSize = 3000 3000 3000\nElementType = MET_SHORT\nElementDataFile = none.raw\n"
+    )
+    with pytest.raises(InputError, match=r"FLAIR has 3000 x 3000 x 3000 voxels, more than the 600 million"):
+        read_study(StudyPaths(path))
+
+
+def test_spacing_in_metres_is_refused() -> None:
+    image = head()
+    image.SetSpacing((0.004, 0.004, 0.007))
+    with pytest.raises(GeometryError, match=r"spacing of 0.004 x 0.004 x 0.007 mm, but 0.05 to 30.0 mm.*header"):
+        study_from_images(image)
+
+
+def test_sheared_axes_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, head(), "flair.nrrd")
+    header, voxels = path.read_bytes().split(b"\n\n", 1)
+    header = re.sub(rb"space directions: .*", b"space directions: (4,0,0) (1.5,4,0) (0,0,7)", header)
+    path.write_bytes(header + b"\n\n" + voxels)
+    with pytest.raises(GeometryError, match=r"FLAIR's axes are not perpendicular \(off by 0\.3.*rectangular grid"):
+        read_study(StudyPaths(path))
+
+
+def test_nifti_without_a_usable_orientation_is_refused(tmp_path: Path) -> None:
+    """NIfTI-1: qform_code at byte 252, sform_code at 254, the sform's rows from byte 280, little-endian floats."""
+    data = bytearray(written(tmp_path, head(), "plain.nii").read_bytes())
+    data[252:256] = np.array([0, 1], "<i2").tobytes()
+    data[280:328] = np.array([[4, 3, 0, 0], [0, 4, 2, 0], [1, 0, 7, 0]], "<f4").tobytes()
+    path = tmp_path / "flair.nii.gz"
+    path.write_bytes(gzip.compress(bytes(data)))
+    with pytest.raises(GeometryError, match=r"axes .*not perpendicular.*(header|rectangular grid)"):
+        read_study(StudyPaths(path))
+
+
+def test_nifti_with_zero_spacing_is_refused(tmp_path: Path) -> None:
+    """NIfTI-1: pixdim[1..3] from byte 80; both orientation codes cleared, so that pixdim alone counts."""
+    data = bytearray(written(tmp_path, head(), "plain.nii").read_bytes())
+    data[80:92] = np.zeros(3, "<f4").tobytes()
+    data[252:256] = bytes(4)
+    path = tmp_path / "flair.nii"
+    path.write_bytes(bytes(data))
+    with pytest.raises(InputError, match=r"FLAIR has a voxel spacing of 0 x 0 x 0 mm in .*Correct the spacing"):
+        read_study(StudyPaths(path))
+
+
+def test_nifti_2_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "flair.nii"
+    path.write_bytes(np.array([540], "<i4").tobytes() + b"n+2\0\r\n\x1a\n" + bytes(1000))
+    with pytest.raises(InputError, match=r"flair\.nii is in NIfTI-2 format\. Save it as NIfTI-1 or NRRD"):
+        read_study(StudyPaths(path))
+
+
+def test_big_endian_nifti_is_read(tmp_path: Path) -> None:
+    """NIfTI-1 written field by field from nifti1.h, most significant byte first."""
+    array = head_array()
+    header = bytearray(352)
+    header[0:4] = np.array([348], ">i4").tobytes()
+    header[40:56] = np.array([3, *array.shape[::-1], 1, 1, 1, 1], ">i2").tobytes()
+    header[70:74] = np.array([4, 16], ">i2").tobytes()
+    header[76:108] = np.array([1, 4, 4, 7, 0, 0, 0, 0], ">f4").tobytes()
+    header[108:116] = np.array([352, 1], ">f4").tobytes()
+    header[252:254] = np.array([1], ">i2").tobytes()
+    header[344:348] = b"n+1\0"
+    path = tmp_path / "flair.nii"
+    path.write_bytes(bytes(header) + array.astype(">i2").tobytes())
+    np.testing.assert_array_equal(read_study(StudyPaths(path)).flair, array)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"it has 107871 of 107872 bytes\. Copy or export"):
+        read_study(StudyPaths(path))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"), [(40, np.array([200], "<i2")), (108, np.array([np.nan], "<f4"))], ids=["dimensions", "offset"]
+)
+def test_nonsense_in_a_nifti_header_is_refused(tmp_path: Path, place: int, value: np.ndarray) -> None:
+    path = written(tmp_path, head(), "flair.nii")
+    data = bytearray(path.read_bytes())
+    data[place : place + value.nbytes] = value.tobytes()
+    path.write_bytes(bytes(data))
+    with pytest.raises(InputError, match=r"its header tells of \d+ dimensions and data at byte .*\. Copy or export"):
+        read_study(StudyPaths(path))
+
+
+def test_native_study_is_read_and_its_poor_overlap_told() -> None:
+    folder = Path(__file__).parents[4] / "shared" / "native"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared/native, which only development machines have")
+    paths = StudyPaths(*(folder / f"TCGA_FG_6692_{name}.nii.gz" for name in ("flair", "t1", "t1c")))
+    study = read_study(paths)
+    assert study.flair.shape == (26, 256, 208)
+    assert [warning[:30] for warning in study.warnings] == [
+        "T1 covers only 89% of the head",
+        "T1 with contrast covers only 8",
+    ]

@@ -1,0 +1,100 @@
+import csv
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from brain_tumor_training.evaluation.cost import read_costs
+from brain_tumor_training.main import main
+from brain_tumor_training.metrics import charts as plots
+
+COUNTS = {"true_negatives": 8, "false_positives": 2, "false_negatives": 1, "true_positives": 5}
+POINTS = [{"probability": 0.1, "frequency": 0.2, "count": 5}, {"probability": 0.9, "frequency": 0.7, "count": 5}]
+OTHER_POINTS = [{"probability": 0.1, "frequency": 0.1, "count": 5}, {"probability": 0.9, "frequency": 0.9, "count": 5}]
+ESTIMATE = {"value": 0.8, "low": 0.7, "high": 0.85}
+
+
+def _pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(BytesIO(png)).convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    ("one", "same", "other"),
+    [
+        (
+            lambda: plots.curves({"a": {"training": ([1, 2], [0.9, 0.5])}}, "epoch", "loss"),
+            lambda: plots.curves({"a": {"training": ([1, 2], [0.9, 0.5])}}, "epoch", "loss"),
+            lambda: plots.curves({"a": {"training": ([1, 2], [0.5, 0.9])}}, "epoch", "loss"),
+        ),
+        (
+            lambda: plots.bars(["x", "y"], {"a": [0.5, None], "b": [0.4, 0.3]}, "t"),
+            lambda: plots.bars(["x", "y"], {"a": [0.5, None], "b": [0.4, 0.3]}, "t"),
+            lambda: plots.bars(["x", "y"], {"a": [0.5, 0.5], "b": [0.4, 0.3]}, "t"),
+        ),
+        (
+            lambda: plots.confusions({"a": COUNTS}),
+            lambda: plots.confusions({"a": COUNTS}),
+            lambda: plots.confusions({"a": COUNTS | {"true_positives": 50}}),
+        ),
+        (
+            lambda: plots.reliability_diagram({"a": POINTS}, "t"),
+            lambda: plots.reliability_diagram({"a": POINTS}, "t"),
+            lambda: plots.reliability_diagram({"a": OTHER_POINTS}, "t"),
+        ),
+        (
+            lambda: plots.estimates({"a": ESTIMATE}, {"a": [0.7, 0.9]}, "t"),
+            lambda: plots.estimates({"a": ESTIMATE}, {"a": [0.7, 0.9]}, "t"),
+            lambda: plots.estimates({"a": ESTIMATE | {"low": 0.2}}, {"a": [0.7, 0.9]}, "t"),
+        ),
+    ],
+    ids=["curves", "bars", "confusions", "reliability", "estimates"],
+)
+def test_a_picture_is_the_same_for_the_same_figures_and_another_for_others(one, same, other) -> None:
+    """The same to the byte: bundles are."""
+    assert one() == same()
+    first, second = _pixels(one()), _pixels(other())
+    assert first.shape != second.shape or (first != second).any()
+    assert first.std() > 5
+
+
+def _costs(
+    path: Path, rows: list[list[object]], header: str = "model,volumetric_dice_mean,low,high,seconds,group"
+) -> Path:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header.split(","), *rows])
+    return path
+
+
+def test_measured_models_are_drawn_against_their_time(tmp_path: Path) -> None:
+    table = _costs(
+        tmp_path / "costs.csv", [["a", 0.9, 0.88, 0.92, 1.5, "float32"], ["b", 0.85, "", "", 0.5, "bfloat16"]]
+    )
+    assert read_costs(table)[1] == {
+        "name": "b",
+        "accuracy": 0.85,
+        "low": None,
+        "high": None,
+        "cost": 0.5,
+        "group": "bfloat16",
+    }
+    assert main(["cost", str(table), str(tmp_path / "docs" / "cost.png")]) == 0
+    assert _pixels((tmp_path / "docs" / "cost.png").read_bytes()).std() > 5
+
+
+@pytest.mark.parametrize(
+    ("rows", "header", "message"),
+    [
+        ([], "model,volumetric_dice_mean,low,high,seconds,group", "lists no model"),
+        ([["a", 1]], "model,seconds", "has no column volumetric_dice_mean, low, high, group"),
+        ([["a", "x", "", "", 1, ""]], "model,volumetric_dice_mean,low,high,seconds,group", "is no number"),
+    ],
+    ids=["empty", "columns", "number"],
+)
+def test_a_table_that_can_not_be_drawn_is_refused(
+    rows: list[list[object]], header: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cost", str(_costs(tmp_path / "c.csv", rows, header)), str(tmp_path / "c.png")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "c.png").exists()

@@ -1,0 +1,1 @@
+"""Thresholds, temperature and gate, chosen on held-out patients."""

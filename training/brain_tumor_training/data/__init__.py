@@ -1,0 +1,1 @@
+"""Patients and their slices: sources, folds, cache, what a training slice is."""

@@ -1,0 +1,1 @@
+"""Fitting a network to slices: the stream, losses, optimisation, validation."""

@@ -1,0 +1,1 @@
+"""Figures of quality, from masks and probabilities alone."""

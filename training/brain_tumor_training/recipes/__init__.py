@@ -1,0 +1,1 @@
+"""Recipes: settings, how they are read, and the YAML files themselves."""

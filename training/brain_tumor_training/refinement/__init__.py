@@ -1,0 +1,1 @@
+"""Fitting the study refiner: its samples, the logits it corrects, its settings."""

@@ -1,0 +1,1 @@
+"""From data to released bundles: cross-validation and release in one go."""

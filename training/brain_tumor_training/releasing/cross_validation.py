@@ -1,0 +1,108 @@
+"""Train every fold's models and measure every patient with the models that have not seen him."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from brain_tumor_training.bundles.fold_bundles import CLASSIFIER, SEGMENTATION, FoldRuns
+from brain_tumor_training.data.folds import read_folds
+from brain_tumor_training.fitting.fit import FitRequest, fit
+from brain_tumor_training.fitting.trainer import Progress
+from brain_tumor_training.recipes.settings import TrainingSettings
+from brain_tumor_training.refinement.fit import RefineRequest, refine_run
+from brain_tumor_training.refinement.settings import RefinementSettings
+from brain_tumor_training.runs.run_folder import RunFolder
+
+REFINED = "refined"
+ALL = "all"
+"""Folder of the models of all patients, beside those of the folds."""
+
+
+@dataclass(frozen=True)
+class TrainedModels:
+    """Finished runs. segmentation: the refined one where there is a refiner. classifier: None for none."""
+
+    segmentation: Path
+    classifier: Path | None
+
+
+@dataclass(frozen=True)
+class FoldTraining:
+    """What to train for each fold. base: of the segmentation's runs; its run and fold are set for each fold.
+
+    classifier: settings of the slice classifier, None for none. refinement: settings of a refiner of each fold's
+    segmentation, None for none.
+    """
+
+    base: FitRequest
+    folds: Path
+    classifier: TrainingSettings | None
+    refinement: RefinementSettings | None = None
+
+    def run(self, on_progress: Progress = lambda _done, _all, _loss: None) -> FoldRuns:
+        """Trains into fold-K/segmentation, fold-K/classifier and fold-K/refined of the base's run folder.
+
+        An interrupted call goes on where it was: finished runs are taken as they are.
+        """
+        for fold in self.fold_numbers:
+            self._fit(_of_fold(fold), replace(self.base, folds=self.folds, fold=fold), on_progress)
+        for fold in self.fold_numbers:
+            self._refine(_of_fold(fold), on_progress)
+        models = self._models(_of_fold("{fold}"))
+        classifier = None if models.classifier is None else str(models.classifier)
+        return FoldRuns(str(models.segmentation), classifier, self.base.cache, self.base.device)
+
+    def run_on_all(self, on_progress: Progress = lambda _done, _all, _loss: None) -> TrainedModels:
+        """Trains on all patients, into all/segmentation, all/classifier and all/refined.
+
+        Every fold has to be trained first where there is a refiner: it learns from what the folds' networks say of the
+        patients they have not seen. An interrupted call goes on where it was.
+        """
+        self._fit(ALL, replace(self.base, folds=None, fold=None), on_progress)
+        self._refine(ALL, on_progress)
+        return self._models(ALL)
+
+    @property
+    def fold_numbers(self) -> Sequence[int]:
+        """In order."""
+        return sorted(set(read_folds(self.folds).values()))
+
+    def _fit(self, group: str, request: FitRequest, on_progress: Progress) -> None:
+        for kind, settings in self._settings():
+            one = replace(request, settings=settings, run=self._folder(group, kind))
+            if settings.init == "segmentation":
+                one = replace(one, weights=RunFolder(self._folder(group, SEGMENTATION)).weights)
+            fit(one, on_progress)
+
+    def _refine(self, group: str, on_progress: Progress) -> None:
+        """A group's refiner learns from what the networks of folds say of patients who are new to them."""
+        if self.refinement is None:
+            return
+        request = RefineRequest(
+            self._folder(group, SEGMENTATION),
+            [self._folder(_of_fold(fold), SEGMENTATION) for fold in self.fold_numbers],
+            self.base.cache,
+            self.base.run / "logits",
+            self._folder(group, REFINED),
+            self.refinement,
+            self.base.device,
+        )
+        refine_run(request, on_progress)
+
+    def _settings(self) -> Sequence[tuple[str, TrainingSettings]]:
+        classifier = [] if self.classifier is None else [(CLASSIFIER, self.classifier)]
+        # The classifier comes second: it may start from the segmentation's encoder, which has seen the same patients.
+        return [(SEGMENTATION, self.base.settings), *classifier]
+
+    def _models(self, group: str) -> TrainedModels:
+        segmentation = self._folder(group, SEGMENTATION if self.refinement is None else REFINED)
+        return TrainedModels(segmentation, None if self.classifier is None else self._folder(group, CLASSIFIER))
+
+    def _folder(self, group: str, kind: str) -> Path:
+        return self.base.run / group / kind
+
+
+def _of_fold(fold: int | str) -> str:
+    return f"fold-{fold}"
