@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ LIBRARY = MODULE / "BrainTumorSegLib"
 TRAINING = REPOSITORY / "training"
 
 HEAVY = ("torch", "monai", "torchvision")
-SLICER_SIDE = ("worker.py", "scene", "jobs", "widget")
+SLICER_SIDE = ("application", "client", "scene", "jobs", "widget")
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -30,54 +31,132 @@ def imports_of(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def ours_in(path: Path) -> set[str]:
-    """Which parts of this project a file imports: "engine", "scene", "brain_tumor_training", ..."""
-    found = set()
-    for name in imports_of(path):
-        package, _, rest = name.partition(".")
-        if package == "BrainTumorSegLib" and rest:
-            found.add(rest.split(".")[0])
-        elif package == "brain_tumor_training":
-            found.add(package)
-    return found - {"__version__"}
+def room_of(parts: tuple[str, ...]) -> str:
+    """The room of a module: the folder below the package, in the engine the one below that."""
+    if parts[0] == "engine" and len(parts) > 1:
+        return f"engine.{parts[1]}"
+    return parts[0]
+
+
+def rooms_used_by(path: Path, package: Path) -> set[str]:
+    """The rooms of a package that one of its files imports from, its own left out."""
+    own = room_of(path.relative_to(package).with_suffix("").parts) if path.is_relative_to(package) else None
+    names = [name.split(".") for name in imports_of(path)]
+    used = {room_of(tuple(parts[1:])) for parts in names if parts[0] == package.name and len(parts) > 1}
+    return used - {own, "__version__"}
+
+
+def packages_used_by(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports_of(path)}
+
+
+LIBRARY_ROOMS = {
+    "engine": set(),
+    "engine.errors": set(),
+    "engine.files": {"engine.errors"},
+    "engine.foreign_errors": {"engine.errors"},
+    "engine.study": {"engine.errors", "engine.files", "engine.foreign_errors"},
+    "engine.networks": {"engine.errors"},
+    "engine.models": {"engine.errors", "engine.files", "engine.networks"},
+    "engine.measurement": {"engine.errors", "engine.study", "engine.models"},
+    "engine.inference": {
+        *("engine.errors", "engine.foreign_errors"),
+        *("engine.study", "engine.networks", "engine.models", "engine.measurement"),
+    },
+    "engine.output": {"engine.errors", "engine.files", "engine.study", "engine.models", "engine.measurement"},
+    "engine.sample": {"engine.errors", "engine.files", "engine.study"},
+    "engine.service": {
+        *("engine.errors", "engine.files", "engine.foreign_errors"),
+        *("engine.study", "engine.models", "engine.measurement", "engine.inference", "engine.output"),
+    },
+    "cli": {"engine"},
+    "client": {"engine"},
+    "scene": {"engine"},
+    "jobs": {"engine", "client", "scene"},
+    "application": {"engine", "jobs"},  # the diagnostics say at what a job failed
+    "widget": {"engine", "client", "scene", "jobs", "application"},
+    "__main__": {"cli"},
+}
+"""Which rooms of the library each room may use; "engine" stands for all of the engine's."""
+
+BELOW_TRAINING = ("recipes", "metrics", "program", "data", "runs", "fitting")
+TRAINING_ROOMS: dict[str, set[str]] = {
+    "recipes": set(),
+    "metrics": set(),
+    "program": set(),
+    "monai_inference": set(),
+    "data": {"recipes", "metrics", "program"},
+    "runs": {"recipes", "metrics", "program", "data"},
+    "fitting": set(BELOW_TRAINING[:-1]),
+    "refinement": set(BELOW_TRAINING),
+    "calibration": set(BELOW_TRAINING),
+    "bundles": {*BELOW_TRAINING, "refinement", "calibration"},
+    "evaluation": {*BELOW_TRAINING, "refinement", "calibration", "bundles"},
+    "releasing": {*BELOW_TRAINING, "refinement", "calibration", "bundles", "evaluation"},
+    "reproduction": {*BELOW_TRAINING, "refinement", "calibration", "bundles", "evaluation"},
+    "commands": {*BELOW_TRAINING, "refinement", "calibration", "bundles", "evaluation", "releasing", "reproduction"},
+    "main": {"commands"},
+}
+"""Which rooms of the training package each room may use."""
 
 
 def python_files(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", python_files(LIBRARY / "engine"), ids=lambda path: path.name)
-def test_engine_imports_nothing_else_of_ours(path: Path) -> None:
-    assert ours_in(path) <= {"engine"}
+def label(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix().split("/", 2)[2]
 
 
-@pytest.mark.parametrize("path", python_files(TRAINING), ids=lambda path: path.name)
-def test_training_imports_engine_and_its_client_alone(path: Path) -> None:
-    assert ours_in(path) <= {"engine", "worker", "brain_tumor_training"}
+def is_allowed(room: str, allowed: set[str]) -> bool:
+    return room in allowed or ("engine" in allowed and room.startswith("engine."))
 
 
-@pytest.mark.parametrize("path", python_files(LIBRARY / "cli"), ids=lambda path: path.name)
-def test_command_line_imports_engine_alone(path: Path) -> None:
-    assert ours_in(path) <= {"engine", "cli"}
+@pytest.mark.parametrize("path", [p for p in python_files(LIBRARY) if p.name != "__init__.py"], ids=label)
+def test_a_room_of_the_library_uses_only_rooms_before_it(path: Path) -> None:
+    allowed = LIBRARY_ROOMS[room_of(path.relative_to(LIBRARY).with_suffix("").parts)]
+    used = rooms_used_by(path, LIBRARY)
+    assert not {room for room in used if not is_allowed(room, allowed)}
+    assert "brain_tumor_training" not in packages_used_by(path)
 
 
-@pytest.mark.parametrize(
-    ("part", "allowed"),
-    [
-        ("worker.py", {"engine"}),
-        ("scene", {"engine", "scene", "worker"}),
-        ("jobs", {"engine", "scene", "worker", "jobs"}),
-        ("widget", {"engine", "scene", "worker", "jobs", "widget"}),
-    ],
-)
-def test_slicer_side_points_only_towards_the_engine(part: str, allowed: set[str]) -> None:
-    for path in slicer_side_files(part):
-        assert ours_in(path) <= allowed, path.name
+@pytest.mark.parametrize("path", [p for p in python_files(TRAINING) if p.name != "__init__.py"], ids=label)
+def test_a_room_of_training_uses_only_rooms_before_it(path: Path) -> None:
+    package = TRAINING / "brain_tumor_training"
+    allowed = TRAINING_ROOMS[room_of(path.relative_to(package).with_suffix("").parts)]
+    assert rooms_used_by(path, package) <= allowed
+    assert {room for room in rooms_used_by(path, LIBRARY) if not room.startswith("engine")} <= {"client"}
+
+
+def arrows(package: Path) -> dict[str, set[str]]:
+    """Each module of a package with the modules of it that it imports when it is loaded."""
+    modules = {_module(path, package): path for path in python_files(package)}
+    return {name: _loaded_first(path, set(modules)) - {name} for name, path in modules.items()}
+
+
+def _module(path: Path, package: Path) -> str:
+    return ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _loaded_first(path: Path, known: set[str]) -> set[str]:
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (names & known) or ({node.module or ""} & known)
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names} & known
+    return found
+
+
+@pytest.mark.parametrize("package", [LIBRARY, TRAINING / "brain_tumor_training"], ids=lambda path: path.name)
+def test_no_file_needs_itself_by_way_of_others(package: Path) -> None:
+    sorter = graphlib.TopologicalSorter(arrows(package))
+    sorter.prepare()  # raises CycleError, which names the circle
 
 
 def slicer_side_files(part: str) -> list[Path]:
-    path = LIBRARY / part
-    return [path] if path.is_file() else python_files(path)
+    return python_files(LIBRARY / part)
 
 
 @pytest.mark.parametrize("part", SLICER_SIDE)
@@ -105,7 +184,9 @@ def loaded_by(statement: str) -> set[str]:
 def engine_modules_of_slicer_side() -> set[str]:
     """Every module of the engine that something in Slicer's own process imports."""
     names = {name for part in SLICER_SIDE for path in slicer_side_files(part) for name in imports_of(path)}
-    return {".".join(name.split(".")[:3]) for name in names if name.startswith("BrainTumorSegLib.engine.")}
+    imported = {name for name in names if name.startswith("BrainTumorSegLib.engine.")}
+    files = {_module(path, LIBRARY) for path in python_files(LIBRARY / "engine")}
+    return imported & files
 
 
 def test_what_slicer_imports_of_the_engine_loads_no_torch() -> None:

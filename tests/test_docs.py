@@ -29,7 +29,7 @@ from documentation import (
 TROUBLESHOOTING = DOCS / "troubleshooting.md"
 ERRORS = {"BrainTumorSegError", "InputError", "GeometryError", "OutputError", "ModelError", "MemoryExhaustedError"}
 # Errors that only programmers meet: wrong networks, requests to the worker, wrong use of its client.
-NOT_FOR_USERS = ("engine/networks/", "engine/service/server.py", "engine/service/requests.py", "worker.py")
+NOT_FOR_USERS = ("engine/networks/", "engine/service/server.py", "engine/service/requests.py", "client/process.py")
 OUR_PROGRAMS = {"braintumorseg": build_parser, "braintumorseg-train": build_training_parser}
 
 

@@ -1,7 +1,7 @@
 """Starts the engine's process and talks to it, without ever blocking: for Slicer's process, standard library only.
 
-The protocol is that of ``engine/service/server.py``. Threads drain the child's output into a queue; whoever owns an event loop
-calls ``poll`` from a timer.
+The protocol is that of ``engine/service/server.py``. Threads drain the child's output into a queue; whoever owns an
+event loop calls ``poll`` from a timer.
 
     process = WorkerProcess([sys.executable, "-m", "BrainTumorSegLib", "worker"])
     process.start()

@@ -124,8 +124,8 @@ class BrainTumorSegSelfTest(ScriptedLoadableModuleTest):
     def _needEngine(self):
         """Skip, with the reason, where this Slicer has no engine packages or no model yet."""
         environment = self._environment()
-        check = "import torch, monai; from BrainTumorSegLib.engine.models.store import ModelStore; s = ModelStore.default(); "
-        check += "s.path(s.entry(None).name)"
+        check = "import torch, monai; from BrainTumorSegLib.engine.models.store import ModelStore; "
+        check += "s = ModelStore.default(); s.path(s.entry(None).name)"
         command = [*engineCommand()[:1], "-c", check]
         run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
         if run.returncode != 0:

@@ -175,7 +175,7 @@ def test_a_checkout_is_found_from_a_file_deep_inside(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["Resources", "BrainTumorSegLib/Resources"], ids=["module", "wheel"])
 def test_the_packaged_index_is_found(tmp_path: Path, place: str) -> None:
-    source = tmp_path / "BrainTumorSegLib" / "engine" / "models.py"
+    source = tmp_path / "BrainTumorSegLib" / "engine" / "models" / "store.py"
     with pytest.raises(ModelError, match="index of models is missing.*Install it again"):
         find_packaged_index(source)
     (tmp_path / place).mkdir(parents=True)

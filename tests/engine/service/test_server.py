@@ -307,7 +307,7 @@ def test_defect_in_one_job_is_told_and_the_next_one_works(caplog: pytest.LogCapt
     server.wait_for('"2"')
     first, second = server.end()
     assert (first["kind"], second["event"]) == ("defect", "done")
-    assert "ValueError at worker.py" in caplog.text
+    assert "ValueError at server.py" in caplog.text
     assert "patient-name" not in caplog.text
 
 

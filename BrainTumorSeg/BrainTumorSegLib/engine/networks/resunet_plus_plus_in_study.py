@@ -10,7 +10,9 @@ from BrainTumorSegLib.engine.networks.study_refiner import StudyRefiner
 
 
 class ResUNetPlusPlusInStudy(nn.Module):
-    """The slice network of ``resunet_plus_plus_lite0.py`` with a ``refiner``, which ``engine/inference/refinement.py`` applies.
+    """The slice network of ``resunet_plus_plus_lite0.py`` with a ``refiner``.
+
+    ``engine/inference/refinement.py`` applies it.
 
     forward: float [B, input_channels, H, W], H and W multiples of 32 -> the slices' own logits [B, 1, H, W]; what the
     refiner says needs all slices of a study. A slice shows a bright patch; only the study shows that a brighter one

@@ -67,7 +67,7 @@ def build_report(result: Result) -> dict[str, Any]:
 
 def report_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of the report."""
-    text = resources.files("BrainTumorSegLib.engine").joinpath("report_schema.json").read_text(encoding="utf-8")
+    text = resources.files("BrainTumorSegLib.engine.output").joinpath("report_schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
 
