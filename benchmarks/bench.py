@@ -99,10 +99,10 @@ def warm(
 
     from BrainTumorSegLib.engine.inference.device import Compute
     from BrainTumorSegLib.engine.inference.segmenter import Segmenter
-    from BrainTumorSegLib.engine.inference.settings import SegmentSettings
     from BrainTumorSegLib.engine.models.loading import load_model
     from BrainTumorSegLib.engine.models.store import ModelStore
     from BrainTumorSegLib.engine.output.writing import OutputPaths, write_result
+    from BrainTumorSegLib.engine.settings import SegmentSettings
     from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
 
     torch.set_num_threads(THREADS)

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
-from BrainTumorSegLib.engine.measurement.result import Result, SliceScore, UsedSettings
+from BrainTumorSegLib.engine.measurement.result import Result, SliceScore
 from BrainTumorSegLib.engine.models.index import ModelProvenance
+from BrainTumorSegLib.engine.settings import UsedSettings
 from BrainTumorSegLib.engine.study.axial import AxialOrder
 from BrainTumorSegLib.engine.study.geometry import Geometry
 from BrainTumorSegLib.engine.study.study import Source, Study

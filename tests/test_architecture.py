@@ -53,20 +53,24 @@ def packages_used_by(path: Path) -> set[str]:
 LIBRARY_ROOMS = {
     "engine": set(),
     "engine.errors": set(),
+    "engine.settings": {"engine.errors"},
     "engine.files": {"engine.errors"},
     "engine.foreign_errors": {"engine.errors"},
     "engine.study": {"engine.errors", "engine.files", "engine.foreign_errors"},
     "engine.networks": {"engine.errors"},
     "engine.models": {"engine.errors", "engine.files", "engine.networks"},
-    "engine.measurement": {"engine.errors", "engine.study", "engine.models"},
+    "engine.measurement": {"engine.errors", "engine.settings", "engine.study", "engine.models"},
     "engine.inference": {
-        *("engine.errors", "engine.foreign_errors"),
+        *("engine.errors", "engine.foreign_errors", "engine.settings"),
         *("engine.study", "engine.networks", "engine.models", "engine.measurement"),
     },
-    "engine.output": {"engine.errors", "engine.files", "engine.study", "engine.models", "engine.measurement"},
+    "engine.output": {
+        *("engine.errors", "engine.files", "engine.settings"),
+        *("engine.study", "engine.models", "engine.measurement"),
+    },
     "engine.sample": {"engine.errors", "engine.files", "engine.study"},
     "engine.service": {
-        *("engine.errors", "engine.files", "engine.foreign_errors"),
+        *("engine.errors", "engine.files", "engine.foreign_errors", "engine.settings"),
         *("engine.study", "engine.models", "engine.measurement", "engine.inference", "engine.output"),
     },
     "cli": {"engine"},

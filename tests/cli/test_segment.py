@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from BrainTumorSegLib.cli import segment
 from BrainTumorSegLib.cli.main import build_parser, main
 from BrainTumorSegLib.engine.errors import Remedy
-from BrainTumorSegLib.engine.inference.settings import SegmentSettings
+from BrainTumorSegLib.engine.settings import RunSettings
 from BrainTumorSegLib.engine.study.geometry import Geometry
 from result_phantoms import phantom_result
 
@@ -33,18 +33,18 @@ def test_choices_become_the_job() -> None:
             *("--no-tta", "--register"),
         )
     )
-    assert job.settings == SegmentSettings(threshold=0.4, gate=0.1, min_volume_ml=0.5, tta=False)
+    assert job.settings == RunSettings(
+        threshold=0.4, gate=0.1, min_volume_ml=0.5, tta=False, model="lgg", device="cuda:1", register=True
+    )
     assert (job.inputs.flair, job.inputs.t1, job.inputs.t1c) == (Path("f.nii"), Path("a.nii"), Path("b.nii"))
     assert (job.outputs.segmentation, job.outputs.probability) == (Path("o.seg.nrrd"), Path("p.nrrd"))
     assert (job.outputs.report, job.outputs.preview) == (Path("r.json"), Path("v.png"))
-    assert (job.model, job.device, job.register) == ("lgg", "cuda:1", True)
 
 
 def test_nothing_chosen_leaves_it_to_the_model() -> None:
     job = segment._job(parsed())
-    assert job.settings == SegmentSettings()
+    assert job.settings == RunSettings()
     assert job.settings.tta, "both views, where nobody asks for speed"
-    assert (job.model, job.device, job.register) == (None, "auto", False)
 
 
 def test_gate_off_segments_every_slice() -> None:

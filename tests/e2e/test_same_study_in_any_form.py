@@ -13,6 +13,7 @@ from BrainTumorSegLib.engine.models.store import ModelStore
 from BrainTumorSegLib.engine.output.writing import OutputPaths
 from BrainTumorSegLib.engine.sample.study import write_sample
 from BrainTumorSegLib.engine.service.run import SegmenterCache, SegmentJob, run_job
+from BrainTumorSegLib.engine.settings import RunSettings
 from BrainTumorSegLib.engine.study.geometry import Geometry
 from BrainTumorSegLib.engine.study.reading import StudyPaths
 from command import REPOSITORY
@@ -35,7 +36,7 @@ def segmenters(tmp_path_factory: pytest.TempPathFactory) -> SegmenterCache:
 
 def segment(segmenters: SegmenterCache, inputs: StudyPaths, folder: Path) -> tuple[sitk.Image, Result]:
     outputs = OutputPaths(folder / "tumour.seg.nrrd", None, None, None)
-    job = SegmentJob(inputs, outputs, device="cpu")
+    job = SegmentJob(inputs, outputs, RunSettings(device="cpu"))
     result = run_job(job, segmenters, lambda _stage, _fraction: None, lambda: False)
     return sitk.ReadImage(str(outputs.segmentation)), result
 
@@ -91,7 +92,7 @@ def test_native_sequences_on_their_own_grids_are_read_and_registered(
     if not NATIVE.is_dir():
         pytest.skip("../shared/native is absent: the real study exists in development and CI only")
     paths = StudyPaths(*(NATIVE / f"TCGA_FG_6692_{name}.nii.gz" for name in ("flair", "t1", "t1c")))
-    job = SegmentJob(paths, OutputPaths(tmp_path / "a.seg.nrrd", None, None, None), device="cpu", register=True)
+    job = SegmentJob(paths, OutputPaths(tmp_path / "a.seg.nrrd"), RunSettings(device="cpu", register=True))
     result = run_job(job, segmenters, lambda _stage, _fraction: None, lambda: False)
     alone = segment(segmenters, StudyPaths(paths.flair), tmp_path)[1]
     assert result.geometry.is_close_to(Geometry.of_image(sitk.ReadImage(str(paths.flair))))

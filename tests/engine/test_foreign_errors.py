@@ -2,7 +2,7 @@ import pytest
 
 from BrainTumorSegLib.engine.errors import InputError, MemoryExhaustedError
 from BrainTumorSegLib.engine.foreign_errors import translate
-from BrainTumorSegLib.engine.inference.settings import SegmentSettings
+from BrainTumorSegLib.engine.settings import SegmentSettings
 
 
 def test_our_own_error_comes_back_unchanged() -> None:
@@ -65,4 +65,4 @@ def test_defect_says_where_in_our_code_it_happened() -> None:
         SegmentSettings(threshold="high")  # type: ignore[arg-type]
     known = translate(caught.value)
     assert (known.kind, known.exit_code) == ("defect", 1)
-    assert "engine/inference/settings.py, line" in known.message
+    assert "engine/settings.py, line" in known.message

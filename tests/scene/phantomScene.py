@@ -9,11 +9,11 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 
-from BrainTumorSegLib.engine.inference.settings import SegmentSettings
 from BrainTumorSegLib.engine.measurement.result import Lesion, Result, SliceScore
 from BrainTumorSegLib.engine.models.index import ModelProvenance
 from BrainTumorSegLib.engine.output.report import build_report
 from BrainTumorSegLib.engine.output.seg_nrrd import segmentation_fields
+from BrainTumorSegLib.engine.settings import UsedSettings
 from BrainTumorSegLib.engine.study.geometry import Geometry
 from BrainTumorSegLib.engine.study.study import Study
 from BrainTumorSegLib.scene.resultImport import ResultFiles
@@ -127,7 +127,7 @@ def anyResult(lesions: int = 1) -> Result:
         ),
         segmentation_model=ModelProvenance("lgg", "1.0.0", "ab" * 32, "CC-BY-NC-SA-4.0"),
         classifier_model=ModelProvenance("slices", "1.0.0", "cd" * 32, "CC-BY-NC-SA-4.0"),
-        settings=SegmentSettings(0.5, 0.05, 0.1),
+        settings=UsedSettings(0.5, 0.05, 0.1, True),
         device="cpu",
         precision="float32",
     )

@@ -13,12 +13,12 @@ pytest.importorskip("slicer", reason="needs real MRML: pip install slicer-core")
 
 import slicer
 
-from BrainTumorSegLib.engine.inference.settings import SegmentSettings
 from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
 from BrainTumorSegLib.engine.measurement.result import Result, SliceScore
 from BrainTumorSegLib.engine.models.index import ModelProvenance
 from BrainTumorSegLib.engine.output.seg_nrrd import SEGMENT_NAME, TUMOUR_COLOUR
 from BrainTumorSegLib.engine.output.writing import OutputPaths, write_result
+from BrainTumorSegLib.engine.settings import UsedSettings
 from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
 from BrainTumorSegLib.engine.study.study import Study
 from BrainTumorSegLib.scene.provenance import tagOf
@@ -39,7 +39,7 @@ def resultOf(study: Study) -> Result:
         for index, each in enumerate(measures)
     ]
     model = ModelProvenance("lgg", "1.0.0", "ab" * 32, "CC-BY-NC-SA-4.0")
-    settings = SegmentSettings(0.5, 0.05, 0.1)
+    settings = UsedSettings(0.5, 0.05, 0.1, True)
     lesions = find_lesions(mask, study.geometry)
     return Result(study, mask, probability, tuple(scores), lesions, model, None, settings, "cpu", "float32")
 

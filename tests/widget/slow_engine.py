@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from BrainTumorSegLib.engine.output.report import build_report
 from BrainTumorSegLib.engine.output.writing import write_result
 from BrainTumorSegLib.engine.service.requests import parse_job
 from BrainTumorSegLib.engine.service.server import claim_stdin, claim_stdout, serve
+from BrainTumorSegLib.engine.settings import UsedSettings
 from BrainTumorSegLib.engine.study.reading import read_study
 from BrainTumorSegLib.engine.study.study import Study
 
@@ -81,7 +81,7 @@ def result_of(study: Study, settings: Any) -> Result:
         lesions=find_lesions(mask, study.geometry),
         segmentation_model=model,
         classifier_model=None,
-        settings=replace(settings, threshold=0.5, gate=0.0, min_volume_ml=0.0),
+        settings=UsedSettings(threshold=0.5, gate=0.0, min_volume_ml=0.0, tta=settings.tta),
         device="cpu",
         precision="float32",
         warnings=study.warnings,

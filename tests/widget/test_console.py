@@ -61,7 +61,7 @@ def test_segment_without_flair_raises_in_words(logic: Any) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [({"threshold": 1.5}, "threshold is 1.5"), ({"gate": 2.0}, "gate is 2.0"), ({"minVolume_ml": -1}, "-1 mL")],
+    [({"threshold": 1.5}, "threshold is 1.5"), ({"gate": 2.0}, "gate is 2.0"), ({"min_volume_ml": -1}, "-1 mL")],
     ids=["threshold", "gate", "volume"],
 )
 def test_a_setting_out_of_range_is_refused(

@@ -35,7 +35,7 @@ def test_every_choice_reaches_the_engine(panel: Any, settings: Any) -> None:
     panel.ui.keepProbabilityCheckBox.click()
     panel.ui.deviceComboBox.setCurrentIndex(1)
     expected = JobSettings(
-        device="cpu", gate=0.0, threshold=0.35, minVolume_ml=0.5, tta=False, register=True, keepProbability=True
+        device="cpu", gate=0.0, threshold=0.35, min_volume_ml=0.5, tta=False, register=True, keepProbability=True
     )
     assert settings() == expected
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from BrainTumorSegLib.cli.progress import stage_bar
 from BrainTumorSegLib.cli.rendering import REMEDIES
 from BrainTumorSegLib.cli.stopping import stop_requests
-from BrainTumorSegLib.engine.inference.settings import gate_from_text
+from BrainTumorSegLib.engine.settings import CHOICES
 
 if TYPE_CHECKING:
     from BrainTumorSegLib.engine.output.writing import OutputPaths
@@ -27,7 +27,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         "the sequences may have different grids. The outputs lie on FLAIR's grid.",
     )
     _add_files(parser)
-    _add_choices(parser)
+    for choice in CHOICES:
+        choice.add_option(parser)
     parser.set_defaults(run=_run)
 
 
@@ -39,30 +40,6 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--probability", type=Path, metavar="P.nrrd", help="probability volume to write")
     parser.add_argument("--report", type=Path, metavar="R.json", help="report to write")
     parser.add_argument("--preview", type=Path, metavar="V.png", help="preview picture to write")
-
-
-def _add_choices(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="NAME", help="model to use (see `braintumorseg models list`)")
-    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps", help="default: auto")
-    parser.add_argument(
-        "--threshold", type=float, metavar="T", help="tumour probability that counts, 0-1 (default: the model's)"
-    )
-    parser.add_argument(
-        "--gate",
-        type=gate_from_text,
-        metavar="T|off",
-        help="slice probability below which slices are left out, 0-1; off segments every slice (default: the model's)",
-    )
-    parser.add_argument(
-        "--min-volume", type=float, metavar="ML", help="drop lesions smaller than this, in mL (default: the model's)"
-    )
-    parser.add_argument(
-        "--tta",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="average with the mirrored study; --no-tta is faster and a little less accurate (default: average)",
-    )
-    parser.add_argument("--register", action="store_true", help="register T1 and T1c rigidly to FLAIR first")
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -82,18 +59,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _job(arguments: argparse.Namespace) -> SegmentJob:
-    from BrainTumorSegLib.engine.inference.settings import SegmentSettings
     from BrainTumorSegLib.engine.output.writing import OutputPaths
     from BrainTumorSegLib.engine.service.run import SegmentJob
+    from BrainTumorSegLib.engine.settings import RunSettings
     from BrainTumorSegLib.engine.study.reading import StudyPaths
 
     return SegmentJob(
         inputs=StudyPaths(arguments.flair, arguments.t1, arguments.t1c),
         outputs=OutputPaths(arguments.output, arguments.probability, arguments.report, arguments.preview),
-        settings=SegmentSettings(arguments.threshold, arguments.gate, arguments.min_volume, arguments.tta),
-        model=arguments.model,
-        device=arguments.device,
-        register=arguments.register,
+        settings=RunSettings.chosen(vars(arguments)),
     )
 
 

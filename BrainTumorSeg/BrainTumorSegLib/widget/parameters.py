@@ -9,6 +9,7 @@ from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
+from BrainTumorSegLib.engine.settings import MIN_VOLUME, THRESHOLD
 from BrainTumorSegLib.jobs.settings import JobSettings
 
 
@@ -46,8 +47,8 @@ class BrainTumorSegParameterNode:
     device: Device = Device.AUTO
     gate: bool = True
     recommended: bool = True
-    threshold: Annotated[float, WithinRange(0.05, 0.95)] = 0.5
-    minimumVolume_ml: Annotated[float, WithinRange(0.0, 10.0)] = 0.1
+    threshold: Annotated[float, WithinRange(*THRESHOLD.in_panel)] = 0.5
+    minimumVolume_ml: Annotated[float, WithinRange(*MIN_VOLUME.in_panel)] = 0.1
     testTimeAugmentation: bool = True
     registration: bool = False
     keepProbability: bool = False
@@ -60,7 +61,7 @@ def jobSettings(parameters: BrainTumorSegParameterNode) -> JobSettings:
         device=parameters.device.value,
         gate=None if parameters.gate else 0.0,
         threshold=None if parameters.recommended else parameters.threshold,
-        minVolume_ml=None if parameters.recommended else parameters.minimumVolume_ml,
+        min_volume_ml=None if parameters.recommended else parameters.minimumVolume_ml,
         tta=parameters.testTimeAugmentation,
         register=parameters.registration,
         keepProbability=parameters.keepProbability,

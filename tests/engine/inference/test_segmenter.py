@@ -9,9 +9,9 @@ import torch
 from BrainTumorSegLib.engine.errors import Cancelled, InputError, MemoryExhaustedError
 from BrainTumorSegLib.engine.inference.device import Compute, choose
 from BrainTumorSegLib.engine.inference.segmenter import Segmenter
-from BrainTumorSegLib.engine.inference.settings import SegmentSettings
 from BrainTumorSegLib.engine.models.loading import Model
 from BrainTumorSegLib.engine.networks.study_refiner import StudyRefiner
+from BrainTumorSegLib.engine.settings import SegmentSettings
 from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
 from BrainTumorSegLib.engine.study.study import Study
 from bundles import bright_flair_model

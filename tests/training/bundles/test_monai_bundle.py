@@ -22,12 +22,12 @@ from brain_tumor_training.evaluation.studies import KaggleSource
 from brain_tumor_training.monai_inference import SaveTumour, StudyToSlices, study_at
 from BrainTumorSegLib.engine.inference.device import Compute
 from BrainTumorSegLib.engine.inference.segmenter import Segmenter
-from BrainTumorSegLib.engine.inference.settings import SegmentSettings
 from BrainTumorSegLib.engine.measurement.result import Result
 from BrainTumorSegLib.engine.models.bundle import Recommendation, load_bundle
 from BrainTumorSegLib.engine.models.index import ModelProvenance
 from BrainTumorSegLib.engine.models.loading import Model
 from BrainTumorSegLib.engine.networks.registry import build_network
+from BrainTumorSegLib.engine.settings import SegmentSettings
 from BrainTumorSegLib.engine.study.geometry import Geometry
 from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
 from bundles import CHANNELS_2D, bright_flair_network, bright_slice_classifier

@@ -23,7 +23,6 @@ from brain_tumor_training.metrics.overlap import count_slices
 from brain_tumor_training.metrics.surface import SurfaceDistances
 from brain_tumor_training.program.checkout import staged_checkout
 from brain_tumor_training.program.command import SegmentCommand
-from brain_tumor_training.program.options import SegmentOptions
 from brain_tumor_training.program.outputs import OutputFiles
 from brain_tumor_training.program.worker import segment_worker
 from BrainTumorSegLib.cli.main import build_parser
@@ -31,6 +30,7 @@ from BrainTumorSegLib.cli.segment import _job
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.models.bundle import Recommendation
 from BrainTumorSegLib.engine.service.requests import parse_job
+from BrainTumorSegLib.engine.settings import RunSettings
 from BrainTumorSegLib.engine.study.reading import StudyPaths
 from bundles import CHANNELS_2D, bright_flair_network, bright_slice_classifier
 from kaggle_phantom import write_data_set, write_patient
@@ -181,7 +181,7 @@ def test_a_failing_program_ends_the_evaluation_with_its_words(
 
 
 def test_the_warm_worker_gives_the_very_masks_of_the_command(tmp_path: Path, release: Path) -> None:
-    options = SegmentOptions(gate=0.0, threshold=0.4, device="cpu", tta=False)
+    options = RunSettings(gate=0.0, threshold=0.4, device="cpu", tta=False)
     with staged_checkout(release) as code, segment_worker(code) as worker:
         for name in write_data_set(tmp_path, patients=1):
             with KaggleSource(tmp_path / "kaggle_3m" / name).open() as study:
@@ -195,10 +195,10 @@ def test_the_warm_worker_gives_the_very_masks_of_the_command(tmp_path: Path, rel
 
 @pytest.mark.parametrize(
     "options",
-    [SegmentOptions(), SegmentOptions("m", "cpu", 0.3, 0.0, 0.5, False, True), SegmentOptions(gate=0.2)],
+    [RunSettings(), RunSettings(0.3, 0.0, 0.5, False, "m", "cpu", True), RunSettings(gate=0.2)],
     ids=["none", "all", "gate"],
 )
-def test_command_line_and_worker_are_asked_for_the_same_job(options: SegmentOptions, tmp_path: Path) -> None:
+def test_command_line_and_worker_are_asked_for_the_same_job(options: RunSettings, tmp_path: Path) -> None:
     files = OutputFiles(tmp_path).named_with(StudyPaths(tmp_path / "f.nii.gz", None, tmp_path / "c.nii.gz"))
     command = [part for name, path in files.items() for part in (f"--{name}", path)]
     parsed = build_parser().parse_args(["segment", *command, *options.arguments()])
@@ -242,7 +242,7 @@ def test_an_interrupted_evaluation_goes_on_only_with_what_the_same_models_and_op
     def fake(
         some: list[KaggleSource],
         _segmenter: object,
-        _options: SegmentOptions,
+        _options: RunSettings,
         on_outcome: Callable[[PatientOutcome], None],
     ) -> list[PatientOutcome]:
         outcomes = [_outcome(one.name, 40, 0.0, [0.9, 0.2]) for one in some[:2]]
@@ -253,14 +253,14 @@ def test_an_interrupted_evaluation_goes_on_only_with_what_the_same_models_and_op
 
     monkeypatch.setattr(evaluation_plan, "evaluate", fake)
     first = Measurement(tmp_path / "work", cold=True)
-    condition = Condition("x", sources, SegmentOptions())
+    condition = Condition("x", sources, RunSettings())
     first.run([condition], {0: None})
     again = replace(first, resume=True)
     outcomes = again.run([condition], {0: None})["x"]
     assert measured == names
     assert [one.name for one in outcomes] == names
     assert outcomes[0].volumetric_dice == pytest.approx(2 * 40 / 90)
-    again.run([replace(condition, options=SegmentOptions(threshold=0.3))], {0: None})
+    again.run([replace(condition, options=RunSettings(threshold=0.3))], {0: None})
     first.run([condition], {0: None})
     assert measured == [*names, *names[:2], *names[:2]]
 
@@ -268,7 +268,7 @@ def test_an_interrupted_evaluation_goes_on_only_with_what_the_same_models_and_op
 def test_an_outcome_survives_its_file(tmp_path: Path, release: Path) -> None:
     study_folder = write_patient(tmp_path, "TCGA_CS_0001_20000101")
     with staged_checkout(release) as code, KaggleSource(study_folder).open() as study:
-        outcome = compare(study, SegmentCommand(code).run(study.paths, SegmentOptions(gate=0.0)))
+        outcome = compare(study, SegmentCommand(code).run(study.paths, RunSettings(gate=0.0)))
     outcome = replace(outcome, surface=SurfaceDistances(float("inf"), 0.0))
     OutcomeFolder(tmp_path / "kept", {"a": (1, 2)}).save(outcome)
     again = OutcomeFolder(tmp_path / "kept", {"a": [1, 2]}).load(outcome.name)

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from BrainTumorSegLib.engine.inference.settings import gate_from_text
+from BrainTumorSegLib.engine.settings import DEVICE, OF_RESULT, REGISTER
 
 if TYPE_CHECKING:
     from brain_tumor_training.evaluation.plan import Measurement, Models, Patients
-    from brain_tumor_training.program.options import SegmentOptions
+    from BrainTumorSegLib.engine.settings import RunSettings
 
 
 def add_patient_options(parser: argparse.ArgumentParser) -> None:
@@ -47,12 +47,8 @@ def add_running_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted call of the same program")
     group = parser.add_argument_group("passed on to braintumorseg")
-    group.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
-    group.add_argument("--threshold", type=float, metavar="T")
-    group.add_argument("--gate", type=gate_from_text, metavar="T|off")
-    group.add_argument("--min-volume", type=float, metavar="ML")
-    group.add_argument("--tta", action=argparse.BooleanOptionalAction, default=True)
-    group.add_argument("--register", action="store_true")
+    for choice in (DEVICE, *OF_RESULT, REGISTER):
+        choice.add_option(group)
 
 
 def patients_of(arguments: argparse.Namespace) -> Patients:
@@ -87,19 +83,11 @@ def models_of(arguments: argparse.Namespace) -> Models:
     )
 
 
-def segment_options(arguments: argparse.Namespace) -> SegmentOptions:
+def segment_options(arguments: argparse.Namespace) -> RunSettings:
     """The options for the shipped program."""
-    from brain_tumor_training.program.options import SegmentOptions
+    from BrainTumorSegLib.engine.settings import RunSettings
 
-    return SegmentOptions(
-        model=getattr(arguments, "model", None),
-        device=arguments.device,
-        threshold=arguments.threshold,
-        gate=arguments.gate,
-        min_volume_ml=arguments.min_volume,
-        tta=arguments.tta,
-        register=arguments.register,
-    )
+    return RunSettings.chosen(vars(arguments))
 
 
 def measurement_of(arguments: argparse.Namespace, folder: Path, on_patient: Callable[[], None]) -> Measurement:

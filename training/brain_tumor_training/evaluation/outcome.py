@@ -14,8 +14,8 @@ from brain_tumor_training.metrics import overlap as metrics
 from brain_tumor_training.metrics.overlap import SliceCounts
 from brain_tumor_training.metrics.reliability import Reliability, reliability
 from brain_tumor_training.metrics.surface import SurfaceDistances, surface_distances
-from brain_tumor_training.program.options import SegmentOptions
 from brain_tumor_training.program.outputs import Segmentation, SegmentsStudies
+from BrainTumorSegLib.engine.settings import RunSettings
 from BrainTumorSegLib.engine.study.axial import AxialOrder
 
 Progress = Callable[[int, int], None]
@@ -63,7 +63,7 @@ class PatientOutcome:
 def evaluate(
     sources: Sequence[Source],
     segmenter: SegmentsStudies,
-    options: SegmentOptions,
+    options: RunSettings,
     on_outcome: Callable[[PatientOutcome], None] = lambda _outcome: None,
 ) -> list[PatientOutcome]:
     """Segments every study and compares it with its reference.

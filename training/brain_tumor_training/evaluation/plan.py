@@ -18,11 +18,11 @@ from brain_tumor_training.evaluation.outcome import PatientOutcome, evaluate
 from brain_tumor_training.evaluation.studies import Source, data_sources, folder_sources
 from brain_tumor_training.program.checkout import staged_checkout
 from brain_tumor_training.program.command import SegmentCommand
-from brain_tumor_training.program.options import SegmentOptions
 from brain_tumor_training.program.outputs import SegmentsStudies
 from brain_tumor_training.program.worker import segment_worker
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.models.store import ModelStore
+from BrainTumorSegLib.engine.settings import RunSettings
 
 WORK = "work"
 """Folder, within a result's folder, of models made for it and of what is kept for going on."""
@@ -108,7 +108,7 @@ class Condition:
 
     name: str
     sources: Mapping[int | None, Sequence[Source]]
-    options: SegmentOptions
+    options: RunSettings
 
     def __len__(self) -> int:
         return sum(len(some) for some in self.sources.values())
@@ -140,7 +140,7 @@ class Measurement:
         return outcomes
 
     def _measure(
-        self, sources: Sequence[Source], options: SegmentOptions, kept: OutcomeFolder, segmenter: SegmentsStudies
+        self, sources: Sequence[Source], options: RunSettings, kept: OutcomeFolder, segmenter: SegmentsStudies
     ) -> list[PatientOutcome]:
         known = {one.name: kept.load(one.name) if self.resume else None for one in sources}
         for outcome in known.values():
@@ -164,7 +164,7 @@ class Measurement:
             with segment_worker(code) as worker:
                 yield worker
 
-    def _made_by(self, release: Path | None, options: SegmentOptions) -> dict[str, Any]:
+    def _made_by(self, release: Path | None, options: RunSettings) -> dict[str, Any]:
         if release is None:
             models = [f"{one.name} {one.version} {one.sha256}" for one in ModelStore.default().entries()]
         else:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from brain_tumor_training.program.options import SegmentOptions
 from brain_tumor_training.program.outputs import OutputFiles, Segmentation, environment_with
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
+from BrainTumorSegLib.engine.settings import RunSettings
 from BrainTumorSegLib.engine.study.reading import StudyPaths
 
 
@@ -21,7 +21,7 @@ class SegmentCommand:
 
     code: Path | None = None
 
-    def run(self, paths: StudyPaths, options: SegmentOptions) -> Segmentation:
+    def run(self, paths: StudyPaths, options: RunSettings) -> Segmentation:
         """Segments a study. Raises BrainTumorSegError with the command's own words if it fails."""
         with TemporaryDirectory() as folder:
             outputs = OutputFiles(Path(folder))

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from brain_tumor_training.program.options import SegmentOptions
 from BrainTumorSegLib.engine.errors import GeometryError
+from BrainTumorSegLib.engine.settings import RunSettings
 from BrainTumorSegLib.engine.study.axial import AxialOrder
 from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
 from BrainTumorSegLib.engine.study.reading import StudyPaths
@@ -34,7 +34,7 @@ class Segmentation:
 class SegmentsStudies(Protocol):
     """A way to have the shipped program segment studies."""
 
-    def run(self, paths: StudyPaths, options: SegmentOptions) -> Segmentation:
+    def run(self, paths: StudyPaths, options: RunSettings) -> Segmentation:
         """Segments a study. Raises BrainTumorSegError with the program's own words if it fails."""
 
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from brain_tumor_training.program.options import SegmentOptions
 from brain_tumor_training.program.outputs import OutputFiles, Segmentation, environment_with
 from BrainTumorSegLib.client.process import Event, WorkerProcess
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
+from BrainTumorSegLib.engine.settings import RunSettings
 from BrainTumorSegLib.engine.study.reading import StudyPaths
 
 _POLL_S = 0.01
@@ -25,7 +25,7 @@ class SegmentWorker:
     def __init__(self, process: WorkerProcess) -> None:
         self._process = process
 
-    def run(self, paths: StudyPaths, options: SegmentOptions) -> Segmentation:
+    def run(self, paths: StudyPaths, options: RunSettings) -> Segmentation:
         """Segments a study. Raises BrainTumorSegError with the worker's own words if it fails."""
         with TemporaryDirectory() as folder:
             outputs = OutputFiles(Path(folder))

@@ -17,15 +17,15 @@ from BrainTumorSegLib.engine.inference.device import Compute, choose
 from BrainTumorSegLib.engine.inference.preprocessing import AxialSlices, prepare
 from BrainTumorSegLib.engine.inference.refinement import LOGIT_LIMIT, refine
 from BrainTumorSegLib.engine.inference.runner import NetworkRunner
-from BrainTumorSegLib.engine.inference.settings import SegmentSettings
 from BrainTumorSegLib.engine.inference.slice_scores import _through_gate, slice_probabilities
 from BrainTumorSegLib.engine.measurement.lesions import find_lesions
 from BrainTumorSegLib.engine.measurement.mask import mask_from_probability
 from BrainTumorSegLib.engine.measurement.measure import _left_out, _slice_scores
-from BrainTumorSegLib.engine.measurement.result import Result, UsedSettings
+from BrainTumorSegLib.engine.measurement.result import Result
 from BrainTumorSegLib.engine.models.loading import Model, load_model
 from BrainTumorSegLib.engine.models.store import ModelStore
 from BrainTumorSegLib.engine.networks.inputs import SIZE_PX
+from BrainTumorSegLib.engine.settings import SegmentSettings, UsedSettings
 from BrainTumorSegLib.engine.study.study import Study
 
 Progress = Callable[[str, float], None]

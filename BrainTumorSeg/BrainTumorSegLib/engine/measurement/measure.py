@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from BrainTumorSegLib.engine.measurement.lesions import slice_measures
-from BrainTumorSegLib.engine.measurement.result import SliceScore, UsedSettings
+from BrainTumorSegLib.engine.measurement.result import SliceScore
+from BrainTumorSegLib.engine.settings import UsedSettings
 from BrainTumorSegLib.engine.study.study import Study
 
 _MUCH_LEFT_OUT = 0.1

@@ -8,18 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from BrainTumorSegLib.engine.models.index import ModelProvenance
+from BrainTumorSegLib.engine.settings import UsedSettings
 from BrainTumorSegLib.engine.study.geometry import Geometry
 from BrainTumorSegLib.engine.study.study import Study
-
-
-@dataclass(frozen=True)
-class UsedSettings:
-    """The settings of a finished run: as SegmentSettings, with the model's recommendation where nothing was chosen."""
-
-    threshold: float
-    gate: float
-    min_volume_ml: float
-    tta: bool
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The report of a run as plain data: everything needed to trace and review it, and nothing that is not finite.
 
-``report_schema.json`` beside this file is its contract.
+``report_schema()`` is its contract: ``report_schema.json`` beside this file, with the settings as they are defined.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from BrainTumorSegLib import __version__
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from BrainTumorSegLib.engine.measurement.result import Lesion, Result, SliceScore, summarise
 from BrainTumorSegLib.engine.models.index import ModelProvenance
+from BrainTumorSegLib.engine.settings import settings_schema
 from BrainTumorSegLib.engine.study.study import Source
 
 SCHEMA_VERSION = 1
@@ -52,12 +53,7 @@ def build_report(result: Result) -> dict[str, Any]:
             "segmentation": _model(result.segmentation_model),
             "classifier": None if result.classifier_model is None else _model(result.classifier_model),
         },
-        "settings": {
-            "threshold": result.settings.threshold,
-            "gate": result.settings.gate,
-            "min_volume_ml": result.settings.min_volume_ml,
-            "tta": result.settings.tta,
-        },
+        "settings": result.settings.by_name(),
         "device": result.device,
         "precision": result.precision,
         "software": _software(),
@@ -69,6 +65,7 @@ def report_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of the report."""
     text = resources.files("BrainTumorSegLib.engine.output").joinpath("report_schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
+    schema["properties"]["settings"] = settings_schema()
     return schema
 
 

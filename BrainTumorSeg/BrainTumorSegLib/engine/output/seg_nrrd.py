@@ -56,7 +56,6 @@ def segment_tags(result: Result) -> dict[str, str]:
 
     Nothing here tells who the patient is, and equal results have equal tags.
     """
-    settings = result.settings
     tags = {
         "TerminologyEntry": TERMINOLOGY,
         "DICOM.SegmentAlgorithmType": "AUTOMATIC",
@@ -64,10 +63,7 @@ def segment_tags(result: Result) -> dict[str, str]:
         "DICOM.SegmentAlgorithmName": f"BrainTumorSeg {__version__} {result.segmentation_model.sha256[:12]}",
         "BrainTumorSeg.Version": __version__,
         **_model_tags("Model", result.segmentation_model),
-        "BrainTumorSeg.Threshold": str(settings.threshold),
-        "BrainTumorSeg.Gate": str(settings.gate),
-        "BrainTumorSeg.MinimumVolume_mL": str(settings.min_volume_ml),
-        "BrainTumorSeg.TestTimeAugmentation": "on" if settings.tta else "off",
+        **{f"BrainTumorSeg.{name}": value for name, value in result.settings.tags().items()},
         "BrainTumorSeg.Device": result.device,
         "BrainTumorSeg.Precision": result.precision,
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.service.server import Request, Send, ThrottledProgress, Work
+from BrainTumorSegLib.engine.settings import CHOICES
 
 if TYPE_CHECKING:
     from BrainTumorSegLib.engine.output.writing import OutputPaths
@@ -15,20 +16,8 @@ if TYPE_CHECKING:
 
 # Every field of a segment request, with the types it may have; all but flair and output may be missing or null.
 _FIELDS: dict[str, tuple[type, ...]] = {
-    "flair": (str,),
-    "t1": (str,),
-    "t1c": (str,),
-    "register": (bool,),
-    "output": (str,),
-    "probability": (str,),
-    "report": (str,),
-    "preview": (str,),
-    "model": (str,),
-    "device": (str,),
-    "threshold": (float, int),
-    "gate": (float, int),
-    "min_volume_ml": (float, int),
-    "tta": (bool,),
+    **dict.fromkeys(("flair", "t1", "t1c", "output", "probability", "report", "preview"), (str,)),
+    **{choice.name: choice.json_types for choice in CHOICES},
 }
 
 
@@ -54,9 +43,9 @@ class WorkerCommands:
 
 def parse_job(request: Request) -> SegmentJob:
     """The job that a segment request asks for. Raises InputError naming the first field that is wrong."""
-    from BrainTumorSegLib.engine.inference.settings import SegmentSettings
     from BrainTumorSegLib.engine.output.writing import OutputPaths
     from BrainTumorSegLib.engine.service.run import SegmentJob
+    from BrainTumorSegLib.engine.settings import RunSettings
     from BrainTumorSegLib.engine.study.reading import StudyPaths
 
     given = _checked_fields(request)
@@ -68,12 +57,7 @@ def parse_job(request: Request) -> SegmentJob:
             _path(given.get("report")),
             _path(given.get("preview")),
         ),
-        settings=SegmentSettings(
-            given.get("threshold"), given.get("gate"), given.get("min_volume_ml"), given.get("tta", True)
-        ),
-        model=given.get("model"),
-        device=given.get("device", "auto"),
-        register=given.get("register", False),
+        settings=RunSettings.chosen(given),
     )
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from BrainTumorSegLib.engine.errors import Cancelled, InputError
 from BrainTumorSegLib.engine.files import check_writable
-from BrainTumorSegLib.engine.inference.settings import SegmentSettings
 from BrainTumorSegLib.engine.measurement.result import Result
 from BrainTumorSegLib.engine.models.store import ModelStore
 from BrainTumorSegLib.engine.output.writing import OutputPaths, write_result
+from BrainTumorSegLib.engine.settings import RunSettings
 from BrainTumorSegLib.engine.study.reading import StudyPaths, read_registered_study, read_study
 from BrainTumorSegLib.engine.study.study import Study
 
@@ -32,17 +32,11 @@ WRITE_STARTS = 0.95
 
 @dataclass(frozen=True)
 class SegmentJob:
-    """What to segment, how, and where to. model: None for the default. device: "auto", "cpu", "cuda", "cuda:N", "mps".
-
-    register: bring T1 and T1c onto FLAIR by rigid registration first.
-    """
+    """What to segment, how, and where to."""
 
     inputs: StudyPaths
     outputs: OutputPaths
-    settings: SegmentSettings = SegmentSettings()
-    model: str | None = None
-    device: str = "auto"
-    register: bool = False
+    settings: RunSettings = RunSettings()
 
     def check(self) -> None:
         """Find within milliseconds what would only fail at the end of the run.
@@ -109,15 +103,15 @@ def run_job(
     """
     timings_s: dict[str, float] = {}
     job.check()
-    segmenters.require(job.model, job.device)
-    stage = "register" if job.register else "read"
+    segmenters.require(job.settings.model, job.settings.device)
+    stage = "register" if job.settings.register else "read"
     on_progress(stage, 0.0)
     with _timed(stage, timings_s):
         study = _read(job, is_cancelled)
     _stop_if(is_cancelled)
     on_progress("load", LOAD_STARTS)
     with _timed("load", timings_s):
-        segmenter = segmenters.get(job.model, job.device)
+        segmenter = segmenters.get(job.settings.model, job.settings.device)
     _stop_if(is_cancelled)
     result = segmenter.segment(study, job.settings, _within(on_progress, SEGMENT_STARTS, WRITE_STARTS), is_cancelled)
     result = replace(result, timings_s={**timings_s, **result.timings_s})
@@ -139,7 +133,7 @@ def _given(*paths: Path | None) -> tuple[Path, ...]:
 
 
 def _read(job: SegmentJob, is_cancelled: Callable[[], bool]) -> Study:
-    return read_registered_study(job.inputs, is_cancelled) if job.register else read_study(job.inputs)
+    return read_registered_study(job.inputs, is_cancelled) if job.settings.register else read_study(job.inputs)
 
 
 def _stop_if(is_cancelled: Callable[[], bool]) -> None:
