@@ -47,7 +47,9 @@ class BrainTumorSeg(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("Brain Tumor Segmentation")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        parent.dependencies = ["Segmentations", "SubjectHierarchy", "Terminologies"]
+        # Slicer loads modules in this order, and of two readers of one format the one registered first is used: with
+        # Segmentations before Volumes every NIfTI that anybody drops would open as a segmentation.
+        parent.dependencies = ["Volumes", "Segmentations", "SubjectHierarchy", "Terminologies"]
         parent.contributors = ["The BrainTumorSeg contributors"]
         parent.helpText = _(
             "Outlines lower-grade brain tumours (FLAIR abnormality) in MR studies, measures them and says which slices "

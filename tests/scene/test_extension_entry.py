@@ -151,3 +151,12 @@ def test_everything_the_engine_imports_is_required_or_comes_with_slicer() -> Non
     with_slicer = {"numpy", "scipy", "SimpleITK", "PIL", "requests", "urllib3"}
     by_extension = {"torch"}
     assert third_party_of_engine() <= with_slicer | by_extension | {each.name for each in requirements()}
+
+
+def test_nifti_files_still_open_as_volumes_for_everybody() -> None:
+    """Slicer loads what a module depends on in this order, and of two readers of one format takes the earlier one."""
+    text = (REPOSITORY / "BrainTumorSeg" / "BrainTumorSeg.py").read_text(encoding="utf-8")
+    found = re.search(r"parent\.dependencies = (\[.*?\])", text, re.DOTALL)
+    assert found is not None
+    dependencies = ast.literal_eval(found[1])
+    assert dependencies.index("Volumes") < dependencies.index("Segmentations")

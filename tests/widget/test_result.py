@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
+from phantomScene import BALL_CENTRE_RAS, rotation
 
+from BrainTumorSegLib.scene.ownNodes import SLICE_SCORES, removePart
 from BrainTumorSegLib.scene.provenance import ownSegmentIds
+from BrainTumorSegLib.scene.review import AxialSlices, shownIndex, showSlice
 from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 
 
@@ -108,7 +111,7 @@ def test_a_corrected_segmentation_is_only_replaced_if_the_user_says_so(
     shell: Any, panel: Any, click: Any, result: Any, study: dict[str, Any], keep: bool
 ) -> None:
     correct(result, study)
-    shell.dialogs.answer = keep
+    shell.dialogs.answer = not keep
     click(panel)
     assert any("corrected by hand" in text for text in shell.dialogs.shown)
     isNew = panel.ui.segmentationSelector.currentNode() is not result
@@ -120,10 +123,91 @@ def test_undo_brings_the_replaced_segmentation_back(
 ) -> None:
     correct(result, study)
     corrected = maskOnVolume(result, ownSegmentIds(result)[0], study["FLAIR"])
-    shell.dialogs.answer = False
+    shell.dialogs.answer = True
     click(panel)
     panel.ui.undoButton.click()
     assert np.array_equal(maskOnVolume(result, ownSegmentIds(result)[0], study["FLAIR"]), corrected)
+    assert panel.ui.measurementsTable.rowCount == 2, "the lesion of the restored table, and the sum"
+    assert panel.ui.nextSliceButton.enabled, "the restored scores say which slices to review"
+
+
+def test_closing_the_question_keeps_the_correction(
+    shell: Any, panel: Any, click: Any, result: Any, study: dict[str, Any]
+) -> None:
+    correct(result, study)
+    corrected = maskOnVolume(result, ownSegmentIds(result)[0], study["FLAIR"])
+    shell.dialogs.answer = False  # what Slicer gives for Esc, the closing cross and "No"
+    click(panel)
+    assert np.array_equal(maskOnVolume(result, ownSegmentIds(result)[0], study["FLAIR"]), corrected)
+    assert panel.ui.segmentationSelector.currentNode() is not result
+
+
+def test_after_a_result_the_views_show_flair_in_its_own_plane_at_the_lesion(
+    scene: Any, panel: Any, click: Any, engine: Any, study: dict[str, Any]
+) -> None:
+    composite = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    composite.SetBackgroundVolumeID(study["T1 post contrast"].GetID())
+    composite.SetForegroundVolumeID(study["T1"].GetID())
+    view = slicer.vtkMRMLSliceNode()
+    view.SetLayoutName("Red")
+    scene.AddNode(view)
+    view.SetOrientationToAxial()
+    engine(stage_s=0)
+    panel.ui.guessButton.click()
+    click(panel)
+    assert composite.GetBackgroundVolumeID() == study["FLAIR"].GetID()
+    assert composite.GetForegroundVolumeID() is None
+    slices = AxialSlices.of(study["FLAIR"])
+    matrix = view.GetSliceToRAS()
+    assert abs(sum(matrix.GetElement(row, 2) * slices.normal()[row] for row in range(3))) == pytest.approx(1.0)
+    centre = [matrix.GetElement(row, 3) for row in range(3)]
+    distance = (np.array(centre) - BALL_CENTRE_RAS) @ slices.normal()
+    assert abs(distance) < 3.0, "within one slice of the ball's centre"
+
+
+@pytest.mark.parametrize("tilt", [0, 15, 25])
+def test_the_shown_slice_is_the_one_that_was_shown_also_in_a_tilted_view(
+    scene: Any, study: dict[str, Any], tilt: float
+) -> None:
+    slices = AxialSlices.of(study["FLAIR"])
+    view = slicer.vtkMRMLSliceNode()
+    view.SetLayoutName("Red")
+    scene.AddNode(view)
+    view.SetOrientationToAxial()
+    turned = rotation(0, tilt)
+    for row in range(3):
+        for column in range(3):
+            view.GetSliceToRAS().SetElement(row, column, float(turned[row, column]))
+    view.UpdateMatrices()
+    for index in (0, 4, 11):
+        showSlice(slices, index)
+        # The view's origin may lie anywhere in its plane: here 40 mm aside.
+        for row in range(3):
+            element = view.GetSliceToRAS().GetElement(row, 3) + 40 * float(turned[row, 1])
+            view.GetSliceToRAS().SetElement(row, 3, element)
+        assert shownIndex(slices) == pytest.approx(index, abs=1e-6)
+
+
+def test_what_was_said_of_a_study_goes_with_it(panel: Any, result: Any, study: dict[str, Any]) -> None:
+    assert panel.ui.statusLabel.text
+    panel.controller.parameters.flair = study["T1"]
+    assert panel.ui.statusLabel.text == ""
+
+
+def test_export_without_the_table_of_slices_is_refused_in_words(
+    shell: Any, panel: Any, result: Any, tmp_path: Path
+) -> None:
+    removePart(result, SLICE_SCORES)
+    shell.choosePath(tmp_path)
+    panel.ui.exportButton.click()
+    assert "table of lesions or of slices was deleted" in shell.dialogs.shown[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_of_another_version_becomes_the_recommended_one(panel: Any) -> None:
+    panel.controller.parameters.model = "lgg-of-another-version"
+    assert panel.controller.parameters.model == ""
+    assert panel.ui.modelComboBox.currentIndex == 0
 
 
 def test_export_writes_segmentation_tables_and_provenance(shell: Any, panel: Any, result: Any, tmp_path: Path) -> None:

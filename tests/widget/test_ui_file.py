@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,3 +87,26 @@ def test_every_button_and_field_explains_itself(root: ElementTree.Element) -> No
     kinds = ("QPushButton", "QCheckBox", "QComboBox", "qMRMLNodeComboBox", "ctkSliderWidget", "QDoubleSpinBox")
     silent = [name for name, each in widgets(root).items() if each.get("class") in kinds]
     assert [name for name in silent if not property_of(widgets(root)[name], "toolTip")] == []
+
+
+def test_a_table_that_fits_its_contents_asks_for_no_width(root: ElementTree.Element) -> None:
+    """In a ctkCollapsibleButton it asks for 14 px more at each layout, and the window grows without end."""
+    for name, each in widgets(root).items():
+        if each.get("class") == "QTableWidget" and property_of(each, "sizeAdjustPolicy") is not None:
+            policy = each.find("property[@name='sizePolicy']/sizepolicy")
+            assert policy is not None, name
+            assert policy.get("hsizetype") == "Ignored", name
+
+
+@pytest.mark.parametrize("width", [340, 388, 900])
+def test_the_panel_keeps_its_width_however_often_it_is_laid_out(shell: Any, panel: Any, width: int) -> None:
+    for section in ("inputsCollapsibleButton", "resultCollapsibleButton", "modelsCollapsibleButton"):
+        getattr(panel.ui, section).collapsed = False
+    panel.controller.update()
+    shell.parent.resize(width, 1100)
+    for _ in range(200):
+        # Slicer's module panel gives its content the width that it asks for, when that is more than it has.
+        wanted = max(shell.parent.width(), shell.parent.layout().minimumSize().width())
+        shell.parent.resize(wanted, 1100)
+        shell.app.processEvents()
+    assert shell.parent.width() == width

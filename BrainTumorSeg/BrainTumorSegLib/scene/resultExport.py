@@ -10,7 +10,7 @@ from typing import Any
 
 import slicer
 
-from BrainTumorSegLib.engine.errors import OutputError
+from BrainTumorSegLib.engine.errors import InputError, OutputError
 from BrainTumorSegLib.engine.files import atomic_paths
 from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf
 from BrainTumorSegLib.scene.provenance import markEditedIfChanged, ownSegmentIds, readProvenance
@@ -19,15 +19,20 @@ from BrainTumorSegLib.scene.provenance import markEditedIfChanged, ownSegmentIds
 def writeResultFolder(segmentationNode: Any, folder: Path) -> tuple[Path, ...]:
     """Write segmentation (.seg.nrrd), lesions and slices (.csv) and provenance (.json); all of them or none.
 
-    Raises OutputError if the folder can't be written.
+    Raises OutputError if the folder can't be written, InputError if a table of the result was deleted.
     """
+    tables = [partOf(segmentationNode, role) for role in (LESIONS, SLICE_SCORES)]
+    if None in tables:
+        raise InputError(
+            "The result can't be written: its table of lesions or of slices was deleted.", "Segment the study again."
+        )
     isCorrected = markEditedIfChanged(segmentationNode)
     stem = re.sub(r"[^\w.-]+", "_", segmentationNode.GetName()).strip("_") or "segmentation"
     targets = [folder / f"{stem}{ending}" for ending in (".seg.nrrd", "_lesions.csv", "_slices.csv", ".json")]
     with atomic_paths(targets) as (segmentation, lesions, slices, provenance):
         _writeSegmentation(segmentationNode, segmentation)
-        _writeTable(partOf(segmentationNode, LESIONS), lesions)
-        _writeTable(partOf(segmentationNode, SLICE_SCORES), slices)
+        _writeTable(tables[0], lesions)
+        _writeTable(tables[1], slices)
         content = {"corrected_since": isCorrected, "segments": _provenance(segmentationNode)}
         provenance.write_text(json.dumps(content, indent=2), encoding="utf-8")
     return tuple(targets)

@@ -74,11 +74,6 @@ class AxialSlices:
         x, y, z = (self.ijkToWorld @ [*ijk, 1.0])[:3]
         return (float(x), float(y), float(z))
 
-    def indexAt(self, positionRas: Sequence[float]) -> float:
-        """Slice index, with fractions, of a world position."""
-        ijk = np.linalg.inv(self.ijkToWorld) @ [*positionRas, 1.0]
-        return float(self._alongAxis(ijk[self.axis]))
-
     def normal(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Unit vector across the slices."""
         return np.asarray(self._directions()[:, self.axis])
@@ -99,10 +94,17 @@ def axialViews(slices: AxialSlices) -> list[slicer.vtkMRMLSliceNode]:
 
 
 def shownIndex(slices: AxialSlices) -> float | None:
-    """The slice that the first axial view shows; None without such a view."""
+    """The slice that the first axial view shows in its middle; None without such a view.
+
+    Measured where the view's plane meets the line through the slices' centres, which is where ``showSlice`` brings
+    it: a view that is not in the slices' own plane cuts many of them elsewhere.
+    """
     for node in axialViews(slices):
         matrix = node.GetSliceToRAS()
-        return slices.indexAt([matrix.GetElement(row, 3) for row in range(3)])
+        origin = np.array([matrix.GetElement(row, 3) for row in range(3)])
+        first, second = np.array(slices.centreRas(0)), np.array(slices.centreRas(1))
+        normal = _normalOf(node)
+        return float((origin - first) @ normal / ((second - first) @ normal))
     return None
 
 

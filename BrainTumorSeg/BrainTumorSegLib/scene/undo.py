@@ -49,10 +49,8 @@ class SegmentationUndo:
             return False
         state = states.pop()
         segmentationNode.GetSegmentation().DeepCopy(state.segmentation)
-        for role, table in state.tables.items():
-            node = partOf(segmentationNode, role)
-            if node is not None:
-                node.SetAndObserveTable(table)
+        for role in (LESIONS, SLICE_SCORES):
+            _restoreTable(segmentationNode, role, state.tables.get(role))
         _restoreProbability(segmentationNode, state.probability)
         return True
 
@@ -75,6 +73,15 @@ def _copyOf(tableNode: slicer.vtkMRMLTableNode) -> vtk.vtkTable:
     table = vtk.vtkTable()
     table.DeepCopy(tableNode.GetTable())
     return table
+
+
+def _restoreTable(segmentationNode: slicer.vtkMRMLSegmentationNode, role: str, table: vtk.vtkTable | None) -> None:
+    """The table must be that of the segment shown, or not be there at all."""
+    node = partOf(segmentationNode, role)
+    if table is None:
+        removePart(segmentationNode, role)
+    elif node is not None:
+        node.SetAndObserveTable(table)
 
 
 def _restoreProbability(

@@ -18,6 +18,7 @@ from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.inputGuess import databaseTagReader, guessInputs
 from BrainTumorSegLib.scene.resultImport import EditedPolicy, hasEditedTumour
 from BrainTumorSegLib.scene.studyExport import checkVolume
+from BrainTumorSegLib.scene.views import showResult
 from BrainTumorSegLib.widget.clicks import connectClicks
 from BrainTumorSegLib.widget.computerPanel import ComputerPanel
 from BrainTumorSegLib.widget.modelChoice import ModelChoice
@@ -39,13 +40,14 @@ class Controller:
         self.parameters: BrainTumorSegParameterNode | None = None
         self.activity: Activity | None = None
         self._areModelsKnown = False
+        self._shownStudy: tuple[str, ...] = ()
         self._segmentPanel = SegmentPanel(ui)
         self._resultPanel = ResultPanel(ui, logic.undo)
         self._modelChoice = ModelChoice(ui.modelComboBox, entries, self._onModelChosen)
         self._computerPanel = ComputerPanel(
             ui, requirementsPath, logic.startInstallation, logic.examine, self._diagnostics
         )
-        self._modelsPanel = ModelsPanel(ui, entries, logic.startModelWork, self._computerPanel.missingText)
+        self._modelsPanel = ModelsPanel(ui, entries, self._startModelWork, self._computerPanel.missingText)
         connectClicks(ui, {"segmentButton": self.onSegment, "guessButton": self.guessInputs})
 
     @property
@@ -56,6 +58,8 @@ class Controller:
     def show(self, parameters: BrainTumorSegParameterNode | None) -> None:
         """Follow another parameter node; None while the scene is closed."""
         self.parameters = parameters
+        if parameters is None:
+            self._forgetStudy(())
         self.update()
 
     def update(self) -> None:
@@ -63,6 +67,7 @@ class Controller:
         parameters = self.parameters
         if parameters is None:
             return
+        self._forgetStudy(_studyOf(parameters))
         self._modelChoice.show(parameters.model)
         self._ui.thresholdSlider.enabled = not parameters.recommended
         self._ui.minimumVolumeSpinBox.enabled = not parameters.recommended
@@ -71,6 +76,12 @@ class Controller:
             self._segmentPanel.showActivity(self.activity)
         else:
             self._segmentPanel.showReady(self._missing())
+
+    def _forgetStudy(self, study: tuple[str, ...]) -> None:
+        """What was said of another study is not true of this one."""
+        if study != self._shownStudy and not self.isRunning:
+            self._shownStudy = study
+            self._segmentPanel.showText("")
 
     def guessInputsOnce(self) -> None:
         """Choose the volumes unless the user has chosen any: a T1 that was left out stays out."""
@@ -164,6 +175,9 @@ class Controller:
     def _onActivityChanged(self, activity: Activity, then: Callable[[Activity], None]) -> None:
         if activity is not self.activity:
             return
+        if activity.isFinished and self.parameters is None:
+            self.activity = None  # it was ended with the scene, of which there is nothing to say
+            return
         if not activity.isFinished:
             self._segmentPanel.showActivity(activity)
             return
@@ -185,8 +199,15 @@ class Controller:
         parameters.segmentation = job.result.segmentationNode
         kept = _("Your corrected segmentation was kept; this is a new one.") if job.result.keptEdited else ""
         texts = (job.result.message, kept, *job.warnings, *map(remedyText, job.remedies))
-        self._segmentPanel.showText("\n".join(text for text in texts if text))
         self.update()
+        self._segmentPanel.showText("\n".join(text for text in texts if text))
+        showResult(job.result.segmentationNode)
+
+    def _startModelWork(self, action: str, *operands: str) -> ChildWork:
+        """What the panel of models does may leave a model missing: the next click looks again."""
+        self._areModelsKnown = False
+        work: ChildWork = self._logic.startModelWork(action, *operands)
+        return work
 
     def _onModelChosen(self, name: str) -> None:
         if self.parameters is not None and self.parameters.model != name:
@@ -203,15 +224,21 @@ class Controller:
         return diagnosticsText(application, settings, stage, failure, findings, names)
 
 
+def _studyOf(parameters: BrainTumorSegParameterNode) -> tuple[str, ...]:
+    """IDs of the nodes that the panel speaks of."""
+    return tuple(node.GetID() if node else "" for node in (parameters.flair, parameters.segmentation))
+
+
 def _policy(segmentationNode: Any) -> EditedPolicy:
-    """Ask what to do with a segmentation that someone has corrected."""
+    """Ask what to do with a segmentation that someone has corrected; closing the question keeps it."""
     if segmentationNode is None or not hasEditedTumour(segmentationNode):
         return EditedPolicy.KEEP
-    keep = slicer.util.confirmYesNoDisplay(
+    replace = slicer.util.confirmYesNoDisplay(
         _(
-            "This segmentation was corrected by hand.\n\nKeep it and put the new result into another segmentation?\n"
-            "'No' replaces it; 'Undo result' brings it back."
+            "This segmentation was corrected by hand.\n\nReplace it by the new result?\n"
+            "'No' keeps it and puts the new result into another segmentation.\n"
+            "After 'Yes', 'Undo result' brings it back."
         ),
         _("Corrected segmentation"),
     )
-    return EditedPolicy.KEEP if keep else EditedPolicy.REPLACE
+    return EditedPolicy.REPLACE if replace else EditedPolicy.KEEP

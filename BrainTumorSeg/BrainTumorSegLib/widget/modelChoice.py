@@ -22,8 +22,11 @@ class ModelChoice:
         comboBox.connect("currentIndexChanged(int)", self._onIndexChanged)
 
     def show(self, name: str) -> None:
-        """Select a model; a name that this version does not have shows as the recommended one."""
-        index = self._names.index(name) if name in self._names else 0
+        """Select a model; a name that this version does not have is given up for the recommended one."""
+        if name not in self._names:
+            self._onChosen("")
+            return
+        index = self._names.index(name)
         if self._comboBox.currentIndex != index:
             self._comboBox.currentIndex = index
 

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from BrainTumorSegLib.scene.measureState import isMeasured, measureAgain
-from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf, removePart
+from BrainTumorSegLib.scene.ownNodes import LESIONS, partOf
 from BrainTumorSegLib.scene.resultExport import writeResultFolder
 from BrainTumorSegLib.scene.review import (
     AxialSlices,
@@ -169,10 +169,8 @@ class ResultPanel:
         self._ui.statusLabel.text = _("Measured again: {volume:.1f} mL.").format(volume=volume_ml)
 
     def onUndo(self) -> None:
-        """Bring back the segments that the last result replaced; its numbers go with it."""
+        """Bring back what the last result replaced, segments, tables and probability."""
         if self._segmentation is not None and self._undo.restore(self._segmentation):
-            removePart(self._segmentation, LESIONS)
-            removePart(self._segmentation, SLICE_SCORES)
             self._ui.statusLabel.text = _("The segmentation is as before the last result.")
             self._refresh()
 
