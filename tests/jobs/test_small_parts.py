@@ -17,7 +17,7 @@ from BrainTumorSegLib.client.slicerPython import (
     pythonExecutable,
 )
 from BrainTumorSegLib.engine.errors import InputError
-from BrainTumorSegLib.engine.study.cohort import findStudies
+from BrainTumorSegLib.engine.study.cohort import find_studies
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.widget.timeLeft import TimeLeft
 
@@ -87,7 +87,7 @@ def touch(folder: Path, *names: str) -> None:
 def test_subfolders_and_groups_of_files_are_studies(tmp_path: Path) -> None:
     touch(tmp_path, "a/FLAIR.nii.gz", "a/T1.nii.gz", "a/T1_post.nii.gz", "a/notes.txt", "a/T2.nii.gz")
     touch(tmp_path, "p2_flair.nrrd", "p2_t1ce.nrrd", "b/flair_dicom/1.dcm", ".hidden/flair.nii")
-    studies = {study.name: study for study in findStudies(tmp_path)}
+    studies = {study.name: study for study in find_studies(tmp_path)}
     assert sorted(studies) == ["a", "b", "p2"]
     assert {role: path.name for role, path in studies["a"].files.items()} == {
         Role.FLAIR: "FLAIR.nii.gz",
@@ -99,8 +99,8 @@ def test_subfolders_and_groups_of_files_are_studies(tmp_path: Path) -> None:
 
 
 def test_two_files_for_one_sequence_are_a_problem(tmp_path: Path) -> None:
-    touch(tmp_path, "a/flair.nii", "a/flair_2.nii")
-    assert findStudies(tmp_path)[0].problem == "Several files are called FLAIR. Leave one of each."
+    touch(tmp_path, "a/flair.nii", "a/FLAIR.nii.gz")
+    assert find_studies(tmp_path)[0].problem == "Several files are called FLAIR. Leave one of each."
 
 
 def test_torch_stays_out_even_if_an_installer_imports_it(scene: object, tmp_path: Path) -> None:

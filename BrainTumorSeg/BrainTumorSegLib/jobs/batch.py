@@ -12,7 +12,7 @@ from BrainTumorSegLib.client.process import Event
 from BrainTumorSegLib.client.session import EngineSession
 from BrainTumorSegLib.engine.errors import OutputError
 from BrainTumorSegLib.engine.files import output_errors
-from BrainTumorSegLib.engine.study.cohort import SUMMARY_NAME, StudyFiles, StudyRow, findStudies, readRows, writeRows
+from BrainTumorSegLib.engine.study.cohort import SUMMARY_NAME, StudyFiles, StudyRow, find_studies, read_rows, write_rows
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.jobs.activity import Activity, State, failureOf
 from BrainTumorSegLib.jobs.settings import JobSettings
@@ -34,8 +34,8 @@ class FolderJob(Activity):
         self._session, self._outputFolder, self._settings = session, outputFolder, settings
         with output_errors(outputFolder):
             outputFolder.mkdir(parents=True, exist_ok=True)
-        self._studies = list(findStudies(inputFolder))
-        self._done = {row.study: row for row in readRows(outputFolder / SUMMARY_NAME)} if resume else {}
+        self._studies = list(find_studies(inputFolder))
+        self._done = {row.study: row for row in read_rows(outputFolder / SUMMARY_NAME)} if resume else {}
         self.rows: list[StudyRow] = []
         self._request = ""
         self._isWaiting = False
@@ -116,7 +116,7 @@ class FolderJob(Activity):
         """Keep a row, in the file too, so that nothing is lost whenever the computer stops."""
         self.rows.append(row)
         try:
-            writeRows(self._outputFolder / SUMMARY_NAME, self.rows)
+            write_rows(self._outputFolder / SUMMARY_NAME, self.rows)
         except OutputError as error:
             self._fail(failureOf(error))
             return

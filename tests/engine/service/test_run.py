@@ -1,10 +1,16 @@
+"""What is refused before a run, within milliseconds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from BrainTumorSegLib.engine.errors import InputError, OutputError
 from BrainTumorSegLib.engine.output.writing import OutputPaths
-from BrainTumorSegLib.engine.service.run import SegmentJob
+from BrainTumorSegLib.engine.service.run import SegmentJob, written_files
 from BrainTumorSegLib.engine.study.reading import StudyPaths
 
 
@@ -44,3 +50,33 @@ def test_output_in_a_missing_folder_is_refused_before_the_work(flair: Path) -> N
     outputs = OutputPaths(flair.parent / "missing" / "o.seg.nrrd")
     with pytest.raises(OutputError, match="does not exist.* Create the folder"):
         SegmentJob(StudyPaths(flair), outputs).check()
+
+
+FOREIGN = {"a DICOM slice": bytes(128) + b"DICM", "raw data": b"\x01\x02" * 50, "a NIfTI": b"\x1f\x8b\x08\x00"}
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("name", ["segmentation", "probability", "report", "preview"])
+def test_a_file_of_another_kind_is_never_replaced(flair: Path, tmp_path: Path, name: str, content: bytes) -> None:
+    target = tmp_path / ("IM0012.seg.nrrd" if name == "segmentation" else "IM0012.dcm")
+    target.write_bytes(content)
+    outputs = replace(OutputPaths(tmp_path / "o.seg.nrrd"), **{name: target})
+    with pytest.raises(OutputError, match="no earlier output of this kind.*Choose another name"):
+        SegmentJob(StudyPaths(flair), outputs).check()
+    assert target.read_bytes() == content
+
+
+def test_an_earlier_output_may_be_replaced(flair: Path, tmp_path: Path) -> None:
+    outputs = OutputPaths(*(tmp_path / name for name in ("o.seg.nrrd", "p.nrrd", "r.json", "v.png")))
+    for path, content in zip(written_files(outputs), (b"NRRD0005", b"NRRD0004", b"{}", b"\x89PNG\r\n"), strict=True):
+        path.write_bytes(content)
+    SegmentJob(StudyPaths(flair), outputs).check()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no pipes in folders")
+def test_a_pipe_is_no_output(flair: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "r.json")
+    outputs = OutputPaths(tmp_path / "o.seg.nrrd", report=tmp_path / "r.json")
+    with pytest.raises(OutputError, match="a device or a pipe, no file"):
+        SegmentJob(StudyPaths(flair), outputs).check()
+    assert (tmp_path / "r.json").is_fifo()

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from BrainTumorSegLib.engine.errors import Cancelled, InputError
-from BrainTumorSegLib.engine.files import check_writable
+from BrainTumorSegLib.engine.errors import Cancelled, InputError, OutputError
+from BrainTumorSegLib.engine.files import check_writable, output_errors
 from BrainTumorSegLib.engine.measurement.result import Result
 from BrainTumorSegLib.engine.models.store import ModelStore
 from BrainTumorSegLib.engine.output.writing import OutputPaths, write_result
@@ -42,7 +42,7 @@ class SegmentJob:
         """Find within milliseconds what would only fail at the end of the run.
 
         Raises InputError for a missing input, a segmentation that is not named .seg.nrrd or an output that would
-        replace an input; OutputError for an output that can't be written.
+        replace an input or any file that is none of its kind; OutputError for an output that can't be written.
         """
         inputs = _given(self.inputs.flair, self.inputs.t1, self.inputs.t1c)
         for path in inputs:
@@ -56,6 +56,9 @@ class SegmentJob:
         for path in written_files(self.outputs):
             if any(path.exists() and path.samefile(source) for source in inputs):
                 raise InputError(f"The output {path} is also an input.", "Choose another name for the output.")
+        for path, beginnings in _kinds(self.outputs):
+            _refuse_other_kind(path, beginnings)
+        for path in written_files(self.outputs):
             check_writable(path)
 
 
@@ -126,6 +129,38 @@ def run_job(
 def written_files(outputs: OutputPaths) -> tuple[Path, ...]:
     """The files that a run writes, those that were not asked for left out."""
     return _given(outputs.segmentation, outputs.probability, outputs.report, outputs.preview)
+
+
+_NRRD, _JSON, _PNG = (b"NRRD",), (b"{",), (b"\x89PNG",)
+
+
+def _kinds(outputs: OutputPaths) -> tuple[tuple[Path, tuple[bytes, ...]], ...]:
+    """Each file of a run with what a file of its kind begins with."""
+    kinds = (
+        (outputs.segmentation, _NRRD),
+        (outputs.probability, _NRRD),
+        (outputs.report, _JSON),
+        (outputs.preview, _PNG),
+    )
+    return tuple((path, beginnings) for path, beginnings in kinds if path is not None)
+
+
+def _refuse_other_kind(path: Path, beginnings: tuple[bytes, ...]) -> None:
+    """A slice of the series, the raw data beside a header, a device: only an earlier output may be replaced.
+
+    Raises OutputError. An empty file may be replaced by anything.
+    """
+    if not path.exists() or path.is_dir():
+        return  # a folder is refused with its own words
+    if not path.is_file():
+        raise OutputError(f"Can't write {path}: it is a device or a pipe, no file.", "Give the name of a file.")
+    with output_errors(path), path.open("rb") as stream:
+        found = stream.read(8).lstrip()
+    if found and not found.startswith(beginnings):
+        raise OutputError(
+            f"Can't write {path}: it is there already, and it is no earlier output of this kind.",
+            "Choose another name, or remove that file first if nobody needs it.",
+        )
 
 
 def _given(*paths: Path | None) -> tuple[Path, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -12,12 +11,9 @@ from pathlib import Path
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.files import atomic_path
 from BrainTumorSegLib.engine.study.roles import Role
-from BrainTumorSegLib.engine.study.sequences import SERIES_DESCRIPTION, role_of
+from BrainTumorSegLib.engine.study.sequences import SERIES_DESCRIPTION, name_without_sequence, role_of
 
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
-
-# What tells sequences of one study apart, with all that follows: the rest of the name is the study's.
-_SEQUENCE = re.compile(r"[\s_.\-]*(t1(?:ce|c|gd|km)?|t2|flair|fl|post|pre)(?![a-z]).*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -29,7 +25,7 @@ class StudyFiles:
     problem: str = ""
 
 
-def findStudies(folder: Path) -> tuple[StudyFiles, ...]:
+def find_studies(folder: Path) -> tuple[StudyFiles, ...]:
     """The studies of a folder, by name: each subfolder is one, and files side by side are grouped by their names.
 
     A sequence is an image file, or a subfolder with one DICOM series; its name says which sequence it is. Raises
@@ -40,9 +36,9 @@ def findStudies(folder: Path) -> tuple[StudyFiles, ...]:
     groups: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.name.startswith("."):
-            groups[path.name] = _sequencesIn(path)
-        elif _isImage(path):
-            groups[_SEQUENCE.sub("", _stem(path)) or folder.name].append(path)
+            groups[path.name] = _sequences_in(path)
+        elif _is_image(path):
+            groups[name_without_sequence(_stem(path)) or folder.name].append(path)
     studies = tuple(_study(name, paths) for name, paths in sorted(groups.items()) if paths)
     if not studies:
         endings = ", ".join(IMAGE_ENDINGS)
@@ -53,8 +49,8 @@ def findStudies(folder: Path) -> tuple[StudyFiles, ...]:
     return studies
 
 
-def _sequencesIn(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if _isImage(path) or (path.is_dir() and any(path.iterdir()))]
+def _sequences_in(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if _is_image(path) or (path.is_dir() and any(path.iterdir()))]
 
 
 def _study(name: str, paths: list[Path]) -> StudyFiles:
@@ -67,12 +63,18 @@ def _study(name: str, paths: list[Path]) -> StudyFiles:
     doubled = [role.label for role, candidates in found.items() if len(candidates) > 1]
     if Role.FLAIR not in files:
         return StudyFiles(name, files, "No file is called FLAIR. Rename the FLAIR file, for instance to flair.nii.gz.")
+    names = {name_without_sequence(_stem(path)) for path in paths if path.is_file()}
+    if len(names) > 1:
+        listed = ", ".join(sorted(each or "(no name)" for each in names))
+        return StudyFiles(
+            name, files, f"Its files are of different patients or sessions by their names: {listed}. Part them."
+        )
     if doubled:
         return StudyFiles(name, files, f"Several files are called {' and '.join(doubled)}. Leave one of each.")
     return StudyFiles(name, files)
 
 
-def _isImage(path: Path) -> bool:
+def _is_image(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".") and path.name.lower().endswith(IMAGE_ENDINGS)
 
 
@@ -99,7 +101,7 @@ class StudyRow:
     message: str
 
 
-def writeRows(path: Path, rows: Iterable[StudyRow]) -> None:
+def write_rows(path: Path, rows: Iterable[StudyRow]) -> None:
     """Replace the summary in one step. Raises OutputError."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, [field.name for field in fields(StudyRow)])
@@ -107,7 +109,7 @@ def writeRows(path: Path, rows: Iterable[StudyRow]) -> None:
         writer.writerows(vars(row) for row in rows)
 
 
-def readRows(path: Path) -> list[StudyRow]:
+def read_rows(path: Path) -> list[StudyRow]:
     """The rows of an earlier summary; none where there is no such file or it has other columns."""
     if not path.is_file():
         return []

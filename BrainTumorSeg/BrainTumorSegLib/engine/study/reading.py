@@ -19,6 +19,7 @@ from BrainTumorSegLib.engine.study.acceptance import (
     finite_voxels,
     thick_slice_warnings,
 )
+from BrainTumorSegLib.engine.study.compressed import check_compressed
 from BrainTumorSegLib.engine.study.geometry import Geometry
 from BrainTumorSegLib.engine.study.nifti import check_nifti
 from BrainTumorSegLib.engine.study.registration import Registration, register_rigidly
@@ -190,6 +191,7 @@ def _read_file(role: Role, path: Path) -> _Sequence:
     """Reads the first frame of a volume file after its header was found acceptable."""
     if path.name.lower().endswith(NIFTI_SUFFIXES):
         check_nifti(role.label, path)
+    check_compressed(role.label, path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()

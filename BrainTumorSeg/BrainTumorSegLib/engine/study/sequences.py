@@ -36,14 +36,19 @@ HINT_TAGS = (
 _NO_VOLUME = re.compile(r"\b(loc\w*|scout|survey|3 ?plane|aahead\w*|mip|adc|trace\w*|screen ?save)\b")
 _OTHER = re.compile(r"\b(t2\w*|dwi|dti|diff\w*|swi|swan|perf\w*|dsc|asl|bold|pd|tof|mra|ciss|fiesta|gre|hemo\w*)\b")
 _FLAIR = re.compile(r"flair|\bdark ?fl\w*|\bt2? ?tirm\b|\btirm\b|\bir ?fse\b")
-_T1 = re.compile(r"t1(?!\d)|mp2?rage|spgr|bravo|\btfe\b|\bvibe\b|\btfl ?3d\b")
+# A word of its own, perhaps with the plane before it: the "t1" of "patient1" or "REST1" says nothing.
+_T1 = re.compile(
+    r"(?<![a-z0-9])(?:ax|axi|axial|tra|trans|sag|cor|3d|2d|e)?t1(?!\d)|mp2?rage|spgr|bravo|\btfe\b|\bvibe\b|\btfl ?3d\b"
+)
 _WITH_CONTRAST = re.compile(
-    r"(?<![a-z])(gd|gad\w*|post|contrast|contrasted|ce|ceax|cecor|cesag|km|mkm|enh\w*|t1(?:ce|c|gd|km)|c\+)(?![a-z])"
+    r"(?<![a-z0-9])(gd|gad\w*|post|contrast|contrasted|ce|ceax|cecor|cesag|km|mkm|enh\w*|t1(?:ce|c|gd|km)|c\+)(?![a-z0-9])"
     r"|\+ ?(c|gd|gad\w*|km|contrast)\b|\bc ?\+"
 )
 _WITHOUT_CONTRAST = re.compile(
     r"\b(pre|precontrast|pre ?gad\w*|nativ\w*|ohne|without|w ?/ ?o|non ?contrast|unenhanced|no ?(contrast|gad\w*))\b"
 )
+# BIDS names say who and when before they say what: "ses-post" is a session, not contrast.
+_ENTITY = re.compile(r"(?<![a-z0-9])(?:sub|ses|run)-[a-z0-9]+")
 _NO_AGENT = {"", "none", "no", "n", "0"}
 
 
@@ -74,6 +79,7 @@ def is_volume(tags: Mapping[str, str]) -> bool:
 def _words(tags: Mapping[str, str]) -> str:
     """Series description and protocol name, lower case, separators as spaces."""
     text = f"{tags.get(SERIES_DESCRIPTION, '')} | {tags.get(PROTOCOL_NAME, '')}".lower()
+    text = _ENTITY.sub(" ", text)
     return re.sub(r"[_\-.,;:()\[\]\s]+", " ", text)
 
 
@@ -110,3 +116,38 @@ def _number(tags: Mapping[str, str], tag: str) -> float:
         return float(tags.get(tag, "").split("\\")[0])
     except ValueError:
         return 0.0
+
+
+def _dashes_as_gaps(name: str) -> str:
+    """A dash parts words as an underscore does, but for those that join a key of BIDS and its value."""
+    return re.sub(r"(?<![A-Za-z0-9])((?:sub|ses|run|ce)-(?=[A-Za-z0-9]))|-", lambda found: found[1] or "_", name)
+
+
+# Whole words of a file's name that tell sequences of one study apart, and say nothing of the patient or the session.
+_SEQUENCE_WORD = re.compile(
+    r"(?:ax|sag|cor|tra|3d)?(?:t1(?:w|wi|c|ce|gd|km)?|t2(?:w|wi)?|(?:t2)?flair(?:w)?|fl)|ce-?\w*|gd|gad\w*|contrast|km"
+    r"|ax|axial|sag|sagittal|cor|coronal|tra|3d|2d"
+)
+_OF_T1_ALONE = ("pre", "post")
+
+
+def name_without_sequence(name: str) -> str:
+    """What is left of a file's name, its ending removed, without the words that say which sequence it holds.
+
+    Two files are of one study only if this is the same of both. "pre" and "post" speak of contrast beside a T1 and of
+    the session elsewhere.
+
+    >>> name_without_sequence("patient1_T1_post"), name_without_sequence("patient1_post_flair")
+    ('patient1', 'patient1_post')
+    """
+    words = re.split(r"([_.\s]+)", _dashes_as_gaps(name))
+    texts, gaps = words[::2], ["", *words[1::2]]
+    is_sequence = [bool(_SEQUENCE_WORD.fullmatch(text.lower())) for text in texts]
+    is_t1 = [bool(re.fullmatch(r"(?:ax|sag|cor|tra|3d)?t1\w*", text.lower())) for text in texts]
+    kept = []
+    for index, text in enumerate(texts):
+        beside_t1 = any(is_t1[near] for near in (index - 1, index + 1) if 0 <= near < len(texts))
+        if is_sequence[index] or (text.lower() in _OF_T1_ALONE and beside_t1):
+            continue
+        kept.append((gaps[index], text))
+    return "".join(gap + text for gap, text in kept).strip("_. -")
