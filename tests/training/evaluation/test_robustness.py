@@ -37,7 +37,7 @@ def test_drops_are_told_patient_by_patient_whatever_their_order() -> None:
     assert "| **no** |" in lines[3]
 
 
-def test_the_usual_changes_are_those_of_the_issue() -> None:
+def test_the_default_changes_cover_sequences_brightness_sampling_and_masking() -> None:
     assert set(DEFAULT_CHANGES) <= set(CHANGES)
     assert {"flair-only", "brightness-0.3", "brightness-3", "in-plane-0.7mm", "in-plane-1.2mm", "brain-masked"} < set(
         DEFAULT_CHANGES

@@ -63,7 +63,7 @@ def compare(before: Mapping[str, float], after: Mapping[str, float], seed: int) 
 def read_dice(evaluations: Sequence[Path]) -> dict[str, float]:
     """Volumetric Dice by patient, of one or more folders of ``evaluate`` (such as one a fold).
 
-    Raises InputError for a folder without an evaluation and for a patient who is in two of them.
+    Raises InputError for a folder without an evaluation and for a patient in two of them.
     """
     found: dict[str, float] = {}
     for folder in evaluations:

@@ -30,7 +30,7 @@ DEFAULT_CHANGES = (
 )
 UNCHANGED = "unchanged"
 ALLOWED_DROP = 0.03
-"""What issue 4 allows each change to cost of the mean volumetric Dice."""
+"""What a change may cost of the mean volumetric Dice."""
 
 
 def robustness_rows(outcomes: Mapping[str, Sequence[PatientOutcome]], seed: int) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ def build_optimiser(
             **settings.arguments,
         )
     except (TypeError, ValueError) as error:
-        raise InputError(f"The optimiser {settings.name} can't be built: {error}.", "Mend the recipe.") from error
+        raise InputError(f"The optimiser {settings.name} can't be built: {error}.", "Correct the recipe.") from error
 
 
 def learning_rate(phase: Phase, step: int, steps: int) -> float:

@@ -80,7 +80,7 @@ def _export(
     metrics = metrics_of(request.evaluation)
     measured = (
         f"Measured by the shipped program on {metrics['patients']:.0f} patients in {len(training.fold_numbers)} folds, "
-        "each with models of the same recipes that had not seen him; these weights are trained on all of them and "
+        "each measured by models of the same recipes for which the patient was held out; these weights are trained on all of them and "
         "can't be measured on them"
     )
     export = ExportRequest(

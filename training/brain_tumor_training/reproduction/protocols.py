@@ -18,7 +18,7 @@ from brain_tumor_training.fitting.fit import FitRequest, fit
 from brain_tumor_training.fitting.prediction import predict
 from brain_tumor_training.fitting.trainer import Progress
 from brain_tumor_training.fitting.validation import counts_of, scored_slices
-from brain_tumor_training.metrics import overlap as metrics
+from brain_tumor_training.metrics import overlap
 from brain_tumor_training.metrics.bootstrap import patient_bootstrap
 from brain_tumor_training.metrics.slice_classification import classifier_metrics
 from brain_tumor_training.recipes.settings import LEAKY, SplitSettings, TrainingSettings
@@ -99,12 +99,12 @@ def measure_pool(network: Any, pool: SlicePool, settings: TrainingSettings, comp
     if settings.task == "classification":
         return {**size, **classifier_metrics([scored_slices(one) for one in found], [_THRESHOLD], seed)}
     counts = [counts_of(one) for one in found]
-    empty = [metrics.count_slices(np.zeros_like(one.mask), one.mask) for one in found]
-    dice = [metrics.volumetric_dice(one) for one in counts]
+    empty = [overlap.count_slices(np.zeros_like(one.mask), one.mask) for one in found]
+    dice = [overlap.volumetric_dice(one) for one in counts]
     return {
         **size,
         "volumetric_dice_mean": patient_bootstrap(dice, lambda some: float(np.mean(some)), seed),
         "volumetric_dice_median": patient_bootstrap(dice, lambda some: float(np.median(some)), seed),
-        **{name: patient_bootstrap(counts, metric, seed, _RESAMPLES) for name, metric in metrics.SLICE_METRICS.items()},
-        "predicting_nothing": {name: metric(empty) for name, metric in metrics.SLICE_METRICS.items()},
+        **{name: patient_bootstrap(counts, metric, seed, _RESAMPLES) for name, metric in overlap.SLICE_METRICS.items()},
+        "predicting_nothing": {name: metric(empty) for name, metric in overlap.SLICE_METRICS.items()},
     }
