@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from brain_tumor_training.data.cache import PreparedPatient
+from brain_tumor_training.data.cache import PreparedPatient, build_cache
+from brain_tumor_training.data.folds import read_folds, refuse_mixed_folds
 from brain_tumor_training.data.kaggle import patient_folders, read_patient
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.inference.normalisation import BACKGROUND
@@ -83,6 +84,17 @@ def training_sources(data: Path) -> Sequence[Source]:
     sources = _own_patients(data) if data.is_file() else _kaggle_patients(data)
     refuse_doubles(sources)
     return sources
+
+
+def prepare_cache(data: Path | None, cache: Path, folds: Path | None) -> None:
+    """Makes the cache of the data, where there are any, and refuses data that would leak.
+
+    Raises InputError where two patients are one or where folds part two examinations of one person.
+    """
+    if folds is not None:
+        refuse_mixed_folds(read_folds(folds))
+    if data is not None:
+        build_cache(training_sources(data), cache)
 
 
 def refuse_doubles(sources: Iterable[Source]) -> None:

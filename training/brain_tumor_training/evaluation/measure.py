@@ -74,9 +74,7 @@ def measure(request: EvaluationRequest, on_patient: OnPatient = no_progress) -> 
     found = Measurement(request.folder / WORK, program.cold, program.resume, on_patient).run(conditions, releases)
     outcomes, gate_off = found[_GATED], found.get(_GATE_OFF)
     fold_of = {source.name: fold for fold, some in sources.items() if fold is not None for source in some}
-    measured = Evaluation(
-        outcomes, summarise(outcomes, request.seed, gate_off), subgroups(outcomes, fold_of), gate_off
-    )
+    measured = Evaluation(outcomes, summarise(outcomes, request.seed, gate_off), subgroups(outcomes, fold_of), gate_off)
     _write(request, measured, request.models.calibrations(releases))
     return measured
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,21 @@ from BrainTumorSegLib.engine.models.store import ModelStore
 WORK = "work"
 """Folder, within a result's folder, of models made for it and of what is kept for going on."""
 
-OnPatient = Callable[[], None]
+OnPatient = Callable[[int, int], None]
+"""Called after each patient with (patients done, patients in all), of all conditions together."""
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True)
+class ProgramSettings:
+    """How the shipped program is run. options: its own. cold, resume: see Measurement."""
+
+    options: SegmentOptions = field(default_factory=SegmentOptions)
+    cold: bool = False
+    resume: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +65,7 @@ class Patients:
             raise InputError("A fold needs a folds file and a number.", "Give both --folds and --fold, or neither.")
 
     def sources(self, change: str | None = None) -> dict[int | None, list[Source]]:
-        """The studies by fold; under None where there are no folds. change: of study_changes.CHANGES."""
+        """The studies by fold; under None where there are no folds. change: of changes.CHANGES."""
         if change is not None and (self.external is not None or change not in CHANGES):
             raise InputError(
                 f"Studies can't be changed by '{change}'.", f"With --data, choose one of {', '.join(CHANGES)}."
@@ -125,31 +140,41 @@ class Measurement:
     work: Path
     cold: bool = False
     resume: bool = False
-    on_patient: OnPatient = field(default=lambda: None)
+    on_patient: OnPatient = no_progress
 
     def run(
         self, conditions: Sequence[Condition], releases: Mapping[int | None, Path | None]
     ) -> dict[str, list[PatientOutcome]]:
         """By condition, the outcomes of all patients in the order of folds and sources."""
         outcomes: dict[str, list[PatientOutcome]] = {one.name: [] for one in conditions}
+        done, total = count(1), sum(len(one) for one in conditions)
+
+        def advance() -> None:
+            self.on_patient(next(done), total)
+
         for fold in conditions[0].sources:
             with self._segmenter(releases[fold]) as segmenter:
                 for one in conditions:
                     kept = OutcomeFolder(self.work / one.name, self._made_by(releases[fold], one.options))
-                    outcomes[one.name] += self._measure(one.sources[fold], one.options, kept, segmenter)
+                    outcomes[one.name] += self._measure(one.sources[fold], one.options, kept, segmenter, advance)
         return outcomes
 
     def _measure(
-        self, sources: Sequence[Source], options: SegmentOptions, kept: OutcomeFolder, segmenter: SegmentsStudies
+        self,
+        sources: Sequence[Source],
+        options: SegmentOptions,
+        kept: OutcomeFolder,
+        segmenter: SegmentsStudies,
+        advance: Callable[[], None],
     ) -> list[PatientOutcome]:
         known = {one.name: kept.load(one.name) if self.resume else None for one in sources}
         for outcome in known.values():
             if outcome is not None:
-                self.on_patient()
+                advance()
 
         def keep(outcome: PatientOutcome) -> None:
             kept.save(outcome)
-            self.on_patient()
+            advance()
 
         left = [one for one in sources if known[one.name] is None]
         known |= {one.name: one for one in evaluate(left, segmenter, options, keep)}

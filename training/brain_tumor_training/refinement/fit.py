@@ -44,7 +44,7 @@ them, for a 3D convolution in bfloat16 that is deeper than its input, as the low
 class RefineRequest:
     """slices: a finished run of SLICE_NETWORK, whose network is kept and whose training patients are learned from.
 
-    unseen_by: runs of the same recipe, for each patient one for which the patient was held out. logits: folder for what they say,
+    unseen_by: runs of the same recipe, for each patient one that held the patient out. logits: folder for what they say,
     shared by all refiners. run: the new run's folder.
     """
 

@@ -80,8 +80,8 @@ def _export(
     metrics = metrics_of(request.evaluation)
     measured = (
         f"Measured by the shipped program on {metrics['patients']:.0f} patients in {len(training.fold_numbers)} folds, "
-        "each measured by models of the same recipes for which the patient was held out; these weights are trained on all of them and "
-        "can't be measured on them"
+        "each held out from the models that measured it, which have the same recipes; these weights are trained on all "
+        "of them and can't be measured on them"
     )
     export = ExportRequest(
         name=name,
