@@ -35,7 +35,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from brain_tumor_training.releasing.release import ReleaseRequest, release
+    from brain_tumor_training.releasing.release import ReleaseRequest, make_release
 
     validation = cross_validation_of(arguments)
     run_shown(validation)
@@ -49,6 +49,6 @@ def _run(arguments: argparse.Namespace) -> int:
         validation.folder / "metrics.json",
     )
     with step_bar() as on_progress:
-        for path in release(validation.training, request, on_progress):
+        for path in make_release(validation.training, request, on_progress):
             print(path)
     return 0

@@ -40,7 +40,7 @@ class Comparison:
         return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-def compare(before: Mapping[str, float], after: Mapping[str, float], seed: int) -> Comparison:
+def compare_evaluations(before: Mapping[str, float], after: Mapping[str, float], seed: int) -> Comparison:
     """Compares volumetric Dice by patient. Raises InputError unless both are of the same patients."""
     alone = sorted(set(before) ^ set(after))
     if alone or not before:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brain_tumor_training.evaluation.studies import EvaluationStudy, Source
+from brain_tumor_training.evaluation.studies import EvaluationSource, EvaluationStudy
 from brain_tumor_training.metrics import overlap
 from brain_tumor_training.metrics.overlap import SliceCounts
 from brain_tumor_training.metrics.reliability import Reliability, reliability
@@ -61,7 +61,7 @@ class PatientOutcome:
 
 
 def evaluate(
-    sources: Sequence[Source],
+    sources: Sequence[EvaluationSource],
     segmenter: SegmentsStudies,
     options: SegmentOptions,
     on_outcome: Callable[[PatientOutcome], None] = lambda _outcome: None,
@@ -73,12 +73,12 @@ def evaluate(
     outcomes = []
     for source in sources:
         with source.open() as study:
-            outcomes.append(compare(study, segmenter.run(study.paths, options)))
+            outcomes.append(outcome_of(study, segmenter.run(study.paths, options)))
         on_outcome(outcomes[-1])
     return outcomes
 
 
-def compare(study: EvaluationStudy, segmentation: Segmentation) -> PatientOutcome:
+def outcome_of(study: EvaluationStudy, segmentation: Segmentation) -> PatientOutcome:
     """Measures one segmentation against its study's reference. Raises GeometryError if their shapes differ."""
     spacing_mm = AxialOrder.of(study.geometry).spacing_mm
     slices = segmentation.report["slices"]

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from brain_tumor_training.bundles.fold_bundles import FoldRuns
-from brain_tumor_training.data.folds import read_folds, split
+from brain_tumor_training.data.folds import read_folds, split_patients
 from brain_tumor_training.evaluation.changes import CHANGES
 from brain_tumor_training.evaluation.kept_outcomes import OutcomeFolder
 from brain_tumor_training.evaluation.outcome import PatientOutcome, evaluate
-from brain_tumor_training.evaluation.studies import Source, data_sources, folder_sources
+from brain_tumor_training.evaluation.studies import EvaluationSource, data_sources, folder_sources
 from brain_tumor_training.program.checkout import staged_checkout
 from brain_tumor_training.program.command import SegmentCommand
 from brain_tumor_training.program.options import SegmentOptions
@@ -64,7 +64,7 @@ class Patients:
         if not with_fold_models and (self.folds is None) != (self.fold is None):
             raise InputError("A fold needs a folds file and a number.", "Give both --folds and --fold, or neither.")
 
-    def sources(self, change: str | None = None) -> dict[int | None, list[Source]]:
+    def sources(self, change: str | None = None) -> dict[int | None, list[EvaluationSource]]:
         """The studies by fold; under None where there are no folds. change: of changes.CHANGES."""
         if change is not None and (self.external is not None or change not in CHANGES):
             raise InputError(
@@ -83,13 +83,13 @@ class Patients:
             raise InputError("Models of folds need the data and its folds.", "Give --data and --folds.")
         return {fold: names for fold, names in self._names(data_sources(self.data)) if fold is not None}
 
-    def _names(self, known: Mapping[str, Source]) -> Iterator[tuple[int | None, list[str]]]:
+    def _names(self, known: Mapping[str, EvaluationSource]) -> Iterator[tuple[int | None, list[str]]]:
         if self.folds is None:
             yield None, list(known)
             return
         folds = read_folds(self.folds)
         for fold in sorted(set(folds.values())) if self.fold is None else [self.fold]:
-            yield fold, split(known, folds, fold)[1]
+            yield fold, split_patients(known, folds, fold)[1]
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Condition:
     """One way to measure. name: of its kept outcomes. sources: by fold."""
 
     name: str
-    sources: Mapping[int | None, Sequence[Source]]
+    sources: Mapping[int | None, Sequence[EvaluationSource]]
     options: SegmentOptions
 
     def __len__(self) -> int:
@@ -161,7 +161,7 @@ class Measurement:
 
     def _measure(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[EvaluationSource],
         options: SegmentOptions,
         kept: OutcomeFolder,
         segmenter: SegmentsStudies,

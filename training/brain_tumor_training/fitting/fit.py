@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brain_tumor_training.data.cache import cached_names, load_cache
-from brain_tumor_training.data.folds import read_folds, split
+from brain_tumor_training.data.folds import read_folds, split_patients
 from brain_tumor_training.data.splits import Split, make_split, pool_of
 from brain_tumor_training.fitting.batches import LoadPools, Pools
 from brain_tumor_training.fitting.distributed import Processes
@@ -76,7 +76,7 @@ def training_names(request: FitRequest) -> list[str]:
     names = cached_names(request.cache)
     if request.folds is None or request.fold is None:
         return names
-    return split(names, read_folds(request.folds), request.fold)[0]
+    return split_patients(names, read_folds(request.folds), request.fold)[0]
 
 
 def _loader(request: FitRequest, names: list[str], split_of_run: Split) -> LoadPools:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from brain_tumor_training.data.cache import cached_names, load_cache
-from brain_tumor_training.data.folds import read_folds, split
+from brain_tumor_training.data.folds import read_folds, split_patients
 from brain_tumor_training.data.slices import SlicePool
 from brain_tumor_training.data.splits import pool_of
 from brain_tumor_training.evaluation.files import plain
@@ -82,7 +82,7 @@ class Reproduction:
         fit(request, on_progress)
         if request.folds is None or request.fold is None:
             raise InputError("A fold needs a folds file and a number.", "Give both --folds and --fold.")
-        names = split(cached_names(request.cache), read_folds(request.folds), request.fold)[1]
+        names = split_patients(cached_names(request.cache), read_folds(request.folds), request.fold)[1]
         return self._measure(request, SlicePool.of_all(load_cache(request.cache, names, settings.phases[-1].size_px)))
 
     def _measure(self, request: FitRequest, pool: SlicePool) -> dict[str, Any]:
