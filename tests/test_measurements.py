@@ -63,7 +63,7 @@ def test_the_table_is_that_of_the_evaluation(measured: dict[str, Any]) -> None:
         f"{one:.3f}" for one in sensitivity
     ]
     false_positive = metrics["false_positive_volume_ml_on_tumour_free_slices"]["value"]
-    assert _cells("false-positive volume on tumour-free slices, mL a patient")[0] == f"{false_positive:.2f}"
+    assert _cells("false-positive volume on tumour-free slices, mL per patient")[0] == f"{false_positive:.2f}"
     cost = metrics["gate_cost"]["mean_volumetric_dice_lost"]["value"]
     assert _cells("what the gate costs, mean volumetric Dice (negative: it gains)")[0] == f"{cost:.4f}"
 

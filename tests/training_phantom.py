@@ -11,8 +11,9 @@ from torch import nn
 
 from brain_tumor_training.data.cache import CachedPatient
 from brain_tumor_training.data.slices import SlicePool
+from brain_tumor_training.fitting.batches import Pools
 from brain_tumor_training.fitting.distributed import Processes
-from brain_tumor_training.fitting.trainer import Pools, Trainer
+from brain_tumor_training.fitting.trainer import Trainer
 from brain_tumor_training.recipes.settings import OptimiserSettings, Phase, TrainingSettings
 from BrainTumorSegLib.engine.inference.device import Compute
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from brain_tumor_training.evaluation.comparison import compare, comparison_table
+from brain_tumor_training.evaluation.comparison import compare_evaluations, comparison_table
 from brain_tumor_training.main import main
 from BrainTumorSegLib.engine.errors import InputError
 
@@ -21,7 +21,7 @@ def _write(folder: Path, dice: dict[str, float]) -> Path:
 
 def test_differences_are_paired_by_patient_whatever_their_order() -> None:
     after = {name: BEFORE[name] + gain for name, gain in zip("edcba", (0.01, 0.02, 0.03, 0.04, 0.05), strict=True)}
-    found = compare(BEFORE, after, seed=0)
+    found = compare_evaluations(BEFORE, after, seed=0)
     assert found.mean_difference.value == pytest.approx(0.03)
     assert found.median_difference.value == pytest.approx(0.03)
     assert 0.01 <= found.mean_difference.low < 0.03 < found.mean_difference.high <= 0.05
@@ -31,16 +31,16 @@ def test_differences_are_paired_by_patient_whatever_their_order() -> None:
 
 
 def test_equal_evaluations_do_not_differ() -> None:
-    found = compare(BEFORE, BEFORE, seed=0)
+    found = compare_evaluations(BEFORE, BEFORE, seed=0)
     assert (found.mean_difference.value, found.p) == (0, 1)
     assert "Better: 0, worse: 0" in comparison_table(found)
 
 
 def test_other_patients_are_refused() -> None:
     with pytest.raises(InputError, match=r"not of the same patients: f \(1 stand on one side alone\)"):
-        compare(BEFORE, BEFORE | {"f": 0.5}, seed=0)
+        compare_evaluations(BEFORE, BEFORE | {"f": 0.5}, seed=0)
     with pytest.raises(InputError, match="there is none"):
-        compare({}, {}, seed=0)
+        compare_evaluations({}, {}, seed=0)
 
 
 def test_the_command_joins_folds_and_names_who_loses_most(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from brain_tumor_training.bundles.index import write_index
 from brain_tumor_training.data.kaggle import read_patient
 from brain_tumor_training.evaluation import plan as evaluation_plan
 from brain_tumor_training.evaluation.kept_outcomes import OutcomeFolder
-from brain_tumor_training.evaluation.outcome import PatientOutcome, compare
+from brain_tumor_training.evaluation.outcome import PatientOutcome, outcome_of
 from brain_tumor_training.evaluation.plan import Condition, Measurement
 from brain_tumor_training.evaluation.studies import FileSource, KaggleSource, data_sources
 from brain_tumor_training.evaluation.summary import summarise
@@ -268,7 +268,7 @@ def test_an_interrupted_evaluation_goes_on_only_with_what_the_same_models_and_op
 def test_an_outcome_survives_its_file(tmp_path: Path, release: Path) -> None:
     study_folder = write_patient(tmp_path, "TCGA_CS_0001_20000101")
     with staged_checkout(release) as code, KaggleSource(study_folder).open() as study:
-        outcome = compare(study, SegmentCommand(code).run(study.paths, RunSettings(gate=0.0)))
+        outcome = outcome_of(study, SegmentCommand(code).run(study.paths, RunSettings(gate=0.0)))
     outcome = replace(outcome, surface=SurfaceDistances(float("inf"), 0.0))
     OutcomeFolder(tmp_path / "kept", {"a": (1, 2)}).save(outcome)
     again = OutcomeFolder(tmp_path / "kept", {"a": [1, 2]}).load(outcome.name)

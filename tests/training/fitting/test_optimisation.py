@@ -4,16 +4,47 @@ import pytest
 import torch
 from torch import nn
 
-from brain_tumor_training.fitting.optimisation import EarlyStop, Plateau, build_optimiser, keras_epsilon, learning_rate
-from brain_tumor_training.recipes.settings import OptimiserSettings, Phase
+from brain_tumor_training.fitting.optimisation import EarlyStop, RateSchedule, build_optimiser, keras_epsilon
+from brain_tumor_training.recipes.settings import OptimiserSettings, Phase, ValidationSettings
 from BrainTumorSegLib.engine.errors import InputError
 
 
+def _optimiser() -> torch.optim.Optimizer:
+    return torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+
+
+def _rates(phase: Phase, steps: int, first: int = 0) -> list[float]:
+    """The rates of the steps from ``first`` on, and of one after the last."""
+    optimiser = _optimiser()
+    schedule = RateSchedule(optimiser, phase, steps, first)
+    found = [schedule.rate]
+    for _ in range(first, steps):
+        optimiser.step()
+        schedule.after_step()
+        found.append(schedule.rate)
+    return found
+
+
 def test_the_cosine_starts_with_a_warm_up_and_ends_at_a_hundredth() -> None:
-    phase = Phase(128, 1000, 2e-3, warmup_steps=100)
-    assert learning_rate(phase, 0, 1000) == pytest.approx(2e-5)
-    assert max(learning_rate(phase, step, 1000) for step in range(1000)) < 2e-3
-    assert learning_rate(phase, 1000, 1000) == pytest.approx(2e-5)
+    """Against the formula written out."""
+    phase, steps = Phase(128, 1000, 2e-3, warmup_steps=100), 1000
+    found = _rates(phase, steps)
+    expected = [
+        2e-3 * min(1, (step + 1) / 100) * (0.01 + 0.495 * (1 + math.cos(math.pi * step / steps)))
+        for step in range(steps + 1)
+    ]
+    assert found == pytest.approx(expected, rel=1e-12)
+    assert (found[0], found[-1]) == pytest.approx((2e-5, 2e-5))
+    assert max(found) < 2e-3
+
+
+def test_a_schedule_goes_on_at_the_step_of_an_interrupted_run() -> None:
+    phase = Phase(128, 50, 2e-3, warmup_steps=10)
+    assert _rates(phase, 50, first=20) == _rates(phase, 50)[20:]
+
+
+def test_a_constant_rate_stays() -> None:
+    assert set(_rates(Phase(128, 5, 0.3, schedule="constant"), 5)) == {0.3}
 
 
 def test_keras_epsilon_makes_adam_step_as_keras_does() -> None:
@@ -33,16 +64,27 @@ def test_keras_epsilon_makes_adam_step_as_keras_does() -> None:
     torch.testing.assert_close(weight.detach(), mine)
 
 
-def test_plateau_falls_as_pytorchs_does() -> None:
+def test_a_plateau_lowers_the_rate_after_more_looks_without_gain_than_its_patience() -> None:
+    """By hand: two looks may fail to improve, the third halves the rate; it goes on after an interruption."""
     values = [1.0, 0.9, 0.95, 0.95, 0.93, 0.91, 0.8, 0.85, 0.85, 0.85, 0.85]
-    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.5, patience=2, threshold=0.0)
-    ours = Plateau(0.5, 2)
+    expected = [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25]
+    phase, look = Phase(128, 11, 1.0, schedule="plateau"), ValidationSettings(plateau_factor=0.5, plateau_patience=2)
+    schedule = RateSchedule(_optimiser(), phase, 11, look=look)
+    found = []
     for value in values:
-        theirs.step(value)
-        ours.look(value)
-        assert ours.scale == optimiser.param_groups[0]["lr"]
-    assert ours.scale == 0.25
+        state = schedule.state()
+        schedule = RateSchedule(_optimiser(), phase, 11, look=look)
+        assert state is not None
+        schedule.restore(state)
+        schedule.after_step()
+        schedule.after_look(value)
+        found.append(schedule.rate)
+    assert found == expected
+
+
+def test_a_plateau_that_lowers_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match=r"can't be lowered: Factor.*Correct the recipe"):
+        RateSchedule(_optimiser(), Phase(128, 1, schedule="plateau"), 1, look=ValidationSettings(plateau_factor=1.0))
 
 
 def test_early_stop_is_due_after_patience_looks_without_improvement() -> None:

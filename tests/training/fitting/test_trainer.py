@@ -9,11 +9,13 @@ import torch
 
 import training_phantom
 from brain_tumor_training.fitting.averaging import STATISTICS_BATCHES
-from brain_tumor_training.fitting.trainer import Pools, Trainer
+from brain_tumor_training.fitting.batches import Pools
+from brain_tumor_training.fitting.trainer import Trainer
 from brain_tumor_training.recipes.settings import OptimiserSettings, Phase, ValidationSettings
 from BrainTumorSegLib.engine.errors import InputError
 from training_phantom import CPU, SIZE_PX, load_pools, tiny_network, tiny_settings
 
+STEEP = {"validation": ValidationSettings(every_steps=1, plateau_patience=0, plateau_factor=0.5)}
 LOOKS = {"validation": ValidationSettings(every_steps=2)}
 
 
@@ -32,8 +34,12 @@ def _trainer(run: Path, **changes: object) -> Trainer:
 
 @pytest.mark.parametrize(
     "kept",
-    [{"validation": ValidationSettings(every_steps=2, patience=50)}, {"averaged_phases": 2, **LOOKS}],
-    ids=["the best", "a mean"],
+    [
+        {"validation": ValidationSettings(every_steps=2, patience=50)},
+        {"averaged_phases": 2, **LOOKS},
+        {"phases": (Phase(SIZE_PX, 7, 1e-1, schedule="plateau"), Phase(SIZE_PX, 5, 1e-1, schedule="plateau")), **STEEP},
+    ],
+    ids=["the best", "a mean", "plateaus"],
 )
 @pytest.mark.parametrize("stops", [[3], [7], [9, 1]], ids=["in a phase", "between phases", "twice"])
 def test_an_interrupted_run_ends_with_the_very_weights_of_an_uninterrupted_one(
@@ -51,12 +57,12 @@ def test_an_interrupted_run_ends_with_the_very_weights_of_an_uninterrupted_one(
     assert _rows(tmp_path / "whole" / "validation.csv") == _rows(tmp_path / "parts" / "validation.csv")
 
 
-def test_a_run_begun_by_an_earlier_version_is_refused(tmp_path: Path) -> None:
+def test_a_run_begun_by_another_version_is_refused(tmp_path: Path) -> None:
     _trainer(tmp_path).fit(load_pools, stop_after=3)
     checkpoint = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    del checkpoint["ends"]
+    del checkpoint["version"]
     torch.save(checkpoint, tmp_path / "checkpoint.pt")
-    with pytest.raises(InputError, match=r"earlier version.*Choose another folder"):
+    with pytest.raises(InputError, match=r"another version.*Choose another folder"):
         _trainer(tmp_path).fit(load_pools)
 
 

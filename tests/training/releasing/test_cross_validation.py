@@ -43,7 +43,7 @@ def validated(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "cv"
 
 
-def test_every_patient_is_measured_once_by_the_models_that_have_not_seen_him(validated: Path, data: Path) -> None:
+def test_every_held_out_patient_is_measured_once_by_its_folds_models(validated: Path, data: Path) -> None:
     names = cached_names(data / "cache")
     content = json.loads((validated / "evaluation" / "metrics.json").read_text())
     assert content["metrics"]["patients"] == 2
@@ -85,7 +85,7 @@ def test_runs_of_folds_are_evaluated_in_one_table(validated: Path, data: Path, t
     assert [row["volumetric_dice"] for row in rows] == [row["volumetric_dice_gate_off"] for row in before]
 
 
-def test_a_run_that_has_seen_a_patient_is_not_measured_on_him(validated: Path, data: Path, tmp_path: Path) -> None:
+def test_a_run_is_not_measured_on_its_training_patients(validated: Path, data: Path, tmp_path: Path) -> None:
     one, other = cached_names(data / "cache")
     runs = FoldRuns(str(validated / "fold-{fold}" / "segmentation"))
     with pytest.raises(InputError, match=r"has seen 1 patients of fold 0.*Give the run that was trained"):

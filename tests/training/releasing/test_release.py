@@ -73,7 +73,7 @@ def test_one_command_goes_from_data_to_bundles_of_all_patients(made: Path) -> No
 def test_the_figures_are_said_to_be_of_the_folds(made: Path) -> None:
     with zipfile.ZipFile(made / "release" / "tiny-2.0.0.zip") as bundle:
         card = bundle.read("tiny/docs/README.md").decode()
-    assert "on 2 patients in 2 folds, each with models of the same recipes that had not seen him" in card
+    assert "on 2 patients in 2 folds, each held out from the models that measured it" in card
     assert "trained on all of them and can't be measured on them" in card
 
 

@@ -27,8 +27,8 @@ def test_a_published_system_is_measured_under_both_protocols(
     arguments = ["--data", data, "--cache", data / "cache", "--folds", data / "folds.csv", "--fold", 0]
     options = ["--run", tmp_path / "runs" / recipe, "--device", "cpu", "--workers", 0]
     changes = {
-        "phases": "[{_target_: brain_tumor_training.recipes.settings.Phase, size_px: 128, "
-        "epochs: 1, schedule: plateau}]",
+        "phases": "[{_target_: brain_tumor_training.recipes.settings.Phase, size_px: 128, epochs: 1, "
+        "schedule: plateau}]",
         "batch_size": "4",
         "validation.share": "0.3",
         "split.test_share": "0.25",

@@ -1,4 +1,4 @@
-"""Export trained weights as MONAI bundles, and list them in the release's index."""
+"""Write trained weights as a MONAI bundle: weights, metadata, MONAI's configuration, model card and licences."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import numpy
 import torch
 
 from brain_tumor_training.bundles.description import DATA_LICENCE_FILE, BundleDescription
-from brain_tumor_training.bundles.model_card import _model_card
-from brain_tumor_training.bundles.monai_config import _inference
+from brain_tumor_training.bundles.model_card import model_card
+from brain_tumor_training.bundles.monai_config import monai_inference_config
 from brain_tumor_training.bundles.shortening import shortened
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.networks.inputs import SIZE_PX
@@ -24,9 +24,6 @@ from BrainTumorSegLib.engine.networks.registry import Task, build_network
 
 METADATA_SCHEMA = Path(__file__).parent / "bundle_metadata_schema.json"
 """Of metadata.json, for checks without the network."""
-
-
-"""How a bundle's metrics came about, where nothing else is said."""
 
 _ZIP_DATE = (2026, 1, 1, 0, 0, 0)
 _DATA_LICENCE = """\
@@ -72,9 +69,9 @@ def _files(description: BundleDescription, weights: Mapping[str, torch.Tensor]) 
     return {
         "LICENSE": _DATA_LICENCE.encode(),
         "configs/metadata.json": _json(_metadata(description)),
-        "configs/inference.json": _json(_inference(description)),
+        "configs/inference.json": _json(monai_inference_config(description)),
         "models/model.pt": buffer.getvalue(),
-        "docs/README.md": _model_card(description).encode(),
+        "docs/README.md": model_card(description).encode(),
         f"docs/{DATA_LICENCE_FILE}": (_DATA_LICENCE + _STARTS.get(description.init, "")).encode(),
         **{f"docs/{name}": content for name, content in description.plots.items()},
     }

@@ -11,19 +11,18 @@ from BrainTumorSegLib.engine.networks.inputs import SIZE_PX
 from BrainTumorSegLib.engine.networks.registry import NETWORKS, Task
 
 LICENCE = "CC-BY-NC-SA-4.0"
-
-
+"""Of the weights, which the training data require."""
 DATA_LICENCE_FILE = "data_license.txt"
-
-
-MEASURED = "Measured on patients that training did not see, with these float16 weights"
+"""In a bundle's docs, as MONAI names it."""
+MEASURED = "Measured on held-out patients, with these float16 weights"
+"""How a bundle's metrics came about, where nothing else is said."""
 
 
 @dataclass(frozen=True)
 class BundleDescription:
     """What a bundle says about itself.
 
-    metrics: measured on patients it has not seen, by name; measured: how, and with which weights.
+    metrics: measured on held-out patients, by name; measured: how, and with which weights.
     size_px: rows and columns of the slices that it takes.
     """
 

@@ -17,7 +17,8 @@ CASE_t1.nii.gz and CASE_t1c.nii.gz beside it in the datastore. The label map lie
 """
 
 
-def _model_card(description: BundleDescription) -> str:
+def model_card(description: BundleDescription) -> str:
+    """Markdown: what the model is, what it was trained and measured on, how it is run, and its limits."""
     metrics = "\n".join(f"- {name}: {value}" for name, value in description.metrics.items()) or "- none measured"
     plots = "".join(f"\n![{name.removesuffix('.png')}]({name})\n" for name in description.plots)
     return f"""# {description.title}

@@ -12,7 +12,7 @@ from BrainTumorSegLib.engine.networks.registry import Task, build_network, refin
 _PARTS = "brain_tumor_training.monai_inference"
 
 
-def _inference(description: BundleDescription) -> dict[str, Any]:
+def monai_inference_config(description: BundleDescription) -> dict[str, Any]:
     """MONAI's configuration: ``python -m monai.bundle run --config_file configs/inference.json --dataset_dir DIR``."""
     segmentation = description.task is Task.SEGMENTATION
     inferer: dict[str, Any] = {"_target_": f"{_PARTS}.SliceClassifierInferer", "batch_size": 8}

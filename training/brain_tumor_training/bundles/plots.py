@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from brain_tumor_training.calibration.run_calibration import CALIBRATION
-from brain_tumor_training.metrics import charts as plots
+from brain_tumor_training.metrics import charts
 from BrainTumorSegLib.engine.networks.registry import Task
 
 CALIBRATION_PLOT, METRICS_PLOT = "calibration.png", "metrics.png"
@@ -50,7 +50,7 @@ def _calibration(run: Path, measured: Mapping[str, Any], task: Task) -> bytes | 
     if unseen is not None:
         lines["evaluated patients"] = unseen
     series = {_labelled(name, one): one["points"] for name, one in lines.items()}
-    return plots.reliability_diagram(series, f"Calibration by {_MEASURED[task]}") if series else None
+    return charts.reliability_diagram(series, f"Calibration by {_MEASURED[task]}") if series else None
 
 
 def _labelled(name: str, found: Mapping[str, Any]) -> str:
@@ -63,10 +63,10 @@ def _metrics(evaluation: Path | None, measured: Mapping[str, Any], task: Task) -
     metrics = measured["metrics"]
     if task is Task.CLASSIFICATION:
         metrics = metrics["slice_classifier"]
-        return None if metrics is None else plots.estimates(_found(metrics, _CLASSIFIER), {}, "Slice classifier")
+        return None if metrics is None else charts.estimates(_found(metrics, _CLASSIFIER), {}, "Slice classifier")
     with (evaluation.parent / "per_patient.csv").open(newline="") as file:
         dice = [float(row["volumetric_dice"]) for row in csv.DictReader(file)]
-    return plots.estimates(_found(metrics, _DICE), {"volumetric": dice}, f"Dice, {metrics['patients']} patients")
+    return charts.estimates(_found(metrics, _DICE), {"volumetric": dice}, f"Dice, {metrics['patients']} patients")
 
 
 def _found(metrics: Mapping[str, Any], paths: Mapping[str, tuple[str, ...]]) -> dict[str, Mapping[str, float]]:

@@ -37,14 +37,16 @@ _MOST_VALUES = 2_000_000
 
 
 @dataclass(frozen=True)
-class Fit:
+class ProbabilityFit:
     """How well probabilities fit the truth: mean negative log-likelihood in nats, and reliability."""
 
     log_loss: float
     reliability: Reliability
 
     @classmethod
-    def of(cls, logits: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np.bool_], temperature: float) -> Fit:
+    def of(
+        cls, logits: npt.NDArray[np.floating[Any]], truth: npt.NDArray[np.bool_], temperature: float
+    ) -> ProbabilityFit:
         """Of logits divided by a temperature."""
         probability = expit(logits.astype(np.float64) / temperature)
         return cls(_negative_log_likelihood(logits, truth, temperature), reliability(probability, truth))
@@ -55,8 +57,8 @@ class Calibration:
     """What was chosen, on how many patients, and what it changed."""
 
     recommendation: Recommendation
-    before: Fit
-    after: Fit
+    before: ProbabilityFit
+    after: ProbabilityFit
     patients: int
 
 
@@ -87,7 +89,7 @@ def calibrate(patients: Sequence[PatientLogits]) -> Calibration:
         threshold = choose_threshold(patients, temperature)
         smallest = choose_min_volume_ml(patients, float(temperature * logit(threshold)))
         recommendation = Recommendation(temperature, threshold, min_volume_ml=smallest)
-    before, after = (Fit.of(logits, truth, t) for t in (1.0, temperature))
+    before, after = (ProbabilityFit.of(logits, truth, t) for t in (1.0, temperature))
     return Calibration(recommendation, before, after, len(patients))
 
 

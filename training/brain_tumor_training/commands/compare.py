@@ -25,8 +25,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from brain_tumor_training.evaluation.comparison import compare, comparison_table, read_dice
+    from brain_tumor_training.evaluation.comparison import compare_evaluations, comparison_table, read_dice
 
-    found = compare(read_dice(arguments.before), read_dice(arguments.after), arguments.seed)
+    found = compare_evaluations(read_dice(arguments.before), read_dice(arguments.after), arguments.seed)
     print(comparison_table(found), end="")
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from BrainTumorSegLib.engine.settings import DEVICE, OF_RESULT, REGISTER
 
 if TYPE_CHECKING:
-    from brain_tumor_training.evaluation.plan import Measurement, Models, Patients
-    from BrainTumorSegLib.engine.settings import RunSettings
+    from brain_tumor_training.evaluation.plan import Models, OnPatient, Patients, ProgramSettings
 
 
 def add_patient_options(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +31,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--segmentation-runs",
         metavar="PATTERN",
-        help="runs of `fit --fold K`, {fold} standing for K: each fold is measured with the model that has not seen it",
+        help="runs of `fit --fold K`, {fold} standing for K: each fold is held out from its model",
     )
     group.add_argument("--classifier-runs", metavar="PATTERN", help="the same for slice classifiers (default: none)")
     group.add_argument("--cache", type=Path, metavar="DIR", help="the runs' cache; needed to calibrate them")
@@ -83,28 +82,24 @@ def models_of(arguments: argparse.Namespace) -> Models:
     )
 
 
-def segment_options(arguments: argparse.Namespace) -> RunSettings:
-    """The options for the shipped program."""
+def program_settings(arguments: argparse.Namespace) -> ProgramSettings:
+    """How the shipped program is run, and with which of its own options."""
+    from brain_tumor_training.evaluation.plan import ProgramSettings
     from BrainTumorSegLib.engine.settings import RunSettings
 
-    return RunSettings.chosen(vars(arguments))
-
-
-def measurement_of(arguments: argparse.Namespace, folder: Path, on_patient: Callable[[], None]) -> Measurement:
-    """How to run it. folder: of the results."""
-    from brain_tumor_training.evaluation.plan import WORK, Measurement
-
-    return Measurement(folder / WORK, arguments.cold, arguments.resume, on_patient)
+    options = RunSettings.chosen(vars(arguments))
+    return ProgramSettings(options, arguments.cold, arguments.resume)
 
 
 @contextmanager
-def patient_bar(total: int) -> Iterator[Callable[[], None]]:
-    """Yields what to call after each patient: a bar on a terminal."""
+def patient_bar() -> Iterator[OnPatient]:
+    """Yields on_patient(patients done, patients in all): a bar on a terminal."""
     from tqdm import tqdm
 
-    with tqdm(desc="Evaluating", unit="patient", total=total, disable=None, leave=False) as bar:
+    with tqdm(desc="Evaluating", unit="patient", disable=None, leave=False) as bar:
 
-        def advance() -> None:
-            bar.update()
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
 
-        yield advance
+        yield show

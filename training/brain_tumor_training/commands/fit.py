@@ -10,7 +10,6 @@ from brain_tumor_training.commands.training_options import (
     add_device_option,
     add_run_options,
     fit_request,
-    prepare_cache,
     step_bar,
 )
 
@@ -32,11 +31,12 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from brain_tumor_training.data.sources import prepare_cache
     from brain_tumor_training.fitting.distributed import Processes
     from brain_tumor_training.fitting.fit import fit
 
     request = fit_request(arguments)
-    prepare_cache(arguments)
+    prepare_cache(arguments.data, arguments.cache, arguments.folds)
     with step_bar() as on_progress:
         weights = fit(request, on_progress)
     if Processes.of_environment().is_first:

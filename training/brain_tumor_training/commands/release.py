@@ -6,7 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from brain_tumor_training.commands.crossvalidate import EVALUATION, add_cross_validation_options, cross_validate
+from brain_tumor_training.commands.cross_validation_options import (
+    add_cross_validation_options,
+    cross_validation_of,
+    run_shown,
+)
 from brain_tumor_training.commands.training_options import step_bar
 
 
@@ -17,7 +21,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="cross-validate, train on all patients, and write both models as bundles",
         description="Do all that crossvalidate does, then train the same models on all patients, calibrate them on the "
-        "patients that the folds' models have not seen, and write them with the cross-validation's figures as MONAI "
+        "held-out patients of the folds, and write them with the cross-validation's figures as MONAI "
         "bundles into a release folder. The same command goes on with an interrupted one (--resume: also with its "
         "evaluation).",
     )
@@ -31,9 +35,10 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from brain_tumor_training.releasing.release import ReleaseRequest, release
+    from brain_tumor_training.releasing.release import ReleaseRequest, make_release
 
-    training = cross_validate(arguments)
+    validation = cross_validation_of(arguments)
+    run_shown(validation)
     title = arguments.title or arguments.name
     request = ReleaseRequest(
         arguments.name,
@@ -41,9 +46,9 @@ def _run(arguments: argparse.Namespace) -> int:
         title,
         arguments.description or f"{title}.",
         arguments.release,
-        training.base.run / EVALUATION / "metrics.json",
+        validation.folder / "metrics.json",
     )
     with step_bar() as on_progress:
-        for path in release(training, request, on_progress):
+        for path in make_release(validation.training, request, on_progress):
             print(path)
     return 0

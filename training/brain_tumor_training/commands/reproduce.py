@@ -11,7 +11,6 @@ from brain_tumor_training.commands.training_options import (
     add_device_option,
     add_run_options,
     fit_request,
-    prepare_cache,
     step_bar,
 )
 
@@ -44,13 +43,14 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
+    from brain_tumor_training.data.sources import prepare_cache
     from brain_tumor_training.recipes.recipe import publication
     from brain_tumor_training.reproduction.protocols import Reproduction
     from brain_tumor_training.reproduction.report import section
     from brain_tumor_training.reproduction.result import read_result
 
     request = fit_request(arguments)
-    prepare_cache(arguments)
+    prepare_cache(arguments.data, arguments.cache, arguments.folds)
     with step_bar() as on_progress:
         reported = publication(arguments.recipe).reported
         Reproduction(Path(arguments.recipe).stem, request, reported, arguments.seed).run(on_progress)

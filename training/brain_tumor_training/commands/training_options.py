@@ -84,18 +84,6 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
     return changes
 
 
-def prepare_cache(arguments: argparse.Namespace) -> None:
-    """Makes the cache of the data, once, and refuses data that would leak."""
-    from brain_tumor_training.data.cache import build_cache
-    from brain_tumor_training.data.folds import read_folds, refuse_mixed_folds
-    from brain_tumor_training.data.sources import training_sources
-
-    if arguments.folds is not None:
-        refuse_mixed_folds(read_folds(arguments.folds))
-    if arguments.data is not None:
-        build_cache(training_sources(arguments.data), arguments.cache)
-
-
 @contextmanager
 def step_bar() -> Iterator[Callable[[int, int, float], None]]:
     """Yields on_progress(steps done of the phase, its steps, loss): on a terminal and in the first process only."""

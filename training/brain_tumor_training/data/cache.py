@@ -112,7 +112,7 @@ def _is_of(marker: dict[str, Any], names: list[str]) -> bool:
 
 
 def _cache_patient(cache: Path, source: TrainingSource) -> int:
-    """Writes one patient; returns his neighbour step."""
+    """Writes one patient; returns its neighbour step."""
     patient = source.read()
     variants, mask = with_brain_variant(patient), patient.mask
     for size_px in SIZES_PX:

@@ -20,7 +20,7 @@ def read_folds(path: Path) -> dict[str, int]:
     return folds
 
 
-def split(names: Iterable[str], folds: dict[str, int], held_out: int) -> tuple[list[str], list[str]]:
+def split_patients(names: Iterable[str], folds: dict[str, int], held_out: int) -> tuple[list[str], list[str]]:
     """Patients for training and those held out. Raises InputError if a name has no fold or a side is empty."""
     names = list(names)
     unknown = [name for name in names if name not in folds]

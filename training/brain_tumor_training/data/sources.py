@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from brain_tumor_training.data.cache import PreparedPatient
+from brain_tumor_training.data.cache import PreparedPatient, build_cache
+from brain_tumor_training.data.folds import read_folds, refuse_mixed_folds
 from brain_tumor_training.data.kaggle import patient_folders, read_patient
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.inference.normalisation import BACKGROUND
@@ -75,17 +76,28 @@ class OwnPatient:
         return PreparedPatient(self.name, slices.sequences - BACKGROUND, mask, slices.neighbour_step)
 
 
-Source = KagglePatient | OwnPatient
+TrainingStudy = KagglePatient | OwnPatient
 
 
-def training_sources(data: Path) -> Sequence[Source]:
+def training_sources(data: Path) -> Sequence[TrainingStudy]:
     """The patients of a folder in Kaggle's layout or of a CSV file. Raises InputError if patients are doubled."""
     sources = _own_patients(data) if data.is_file() else _kaggle_patients(data)
     refuse_doubles(sources)
     return sources
 
 
-def refuse_doubles(sources: Iterable[Source]) -> None:
+def prepare_cache(data: Path | None, cache: Path, folds: Path | None) -> None:
+    """Makes the cache of the data, where there are any, and refuses data that would leak.
+
+    Raises InputError where two patients are one or where folds part two examinations of one person.
+    """
+    if folds is not None:
+        refuse_mixed_folds(read_folds(folds))
+    if data is not None:
+        build_cache(training_sources(data), cache)
+
+
+def refuse_doubles(sources: Iterable[TrainingStudy]) -> None:
     """Raises InputError where two patients have one name or the very same images: a split would not part them."""
     names: dict[str, str] = {}
     contents: dict[str, str] = {}
@@ -102,11 +114,11 @@ def refuse_doubles(sources: Iterable[Source]) -> None:
         contents[digest] = source.name
 
 
-def _kaggle_patients(root: Path) -> Sequence[Source]:
+def _kaggle_patients(root: Path) -> Sequence[TrainingStudy]:
     return [KagglePatient(folder) for folder in patient_folders(root)]
 
 
-def _own_patients(table: Path) -> Sequence[Source]:
+def _own_patients(table: Path) -> Sequence[TrainingStudy]:
     with table.open(newline="") as file:
         reader = csv.DictReader(file)
         missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]

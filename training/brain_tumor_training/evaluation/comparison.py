@@ -40,7 +40,7 @@ class Comparison:
         return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-def compare(before: Mapping[str, float], after: Mapping[str, float], seed: int) -> Comparison:
+def compare_evaluations(before: Mapping[str, float], after: Mapping[str, float], seed: int) -> Comparison:
     """Compares volumetric Dice by patient. Raises InputError unless both are of the same patients."""
     alone = sorted(set(before) ^ set(after))
     if alone or not before:
@@ -63,7 +63,7 @@ def compare(before: Mapping[str, float], after: Mapping[str, float], seed: int) 
 def read_dice(evaluations: Sequence[Path]) -> dict[str, float]:
     """Volumetric Dice by patient, of one or more folders of ``evaluate`` (such as one a fold).
 
-    Raises InputError for a folder without an evaluation and for a patient who is in two of them.
+    Raises InputError for a folder without an evaluation and for a patient in two of them.
     """
     found: dict[str, float] = {}
     for folder in evaluations:

@@ -12,7 +12,7 @@ from typing import Any
 
 from brain_tumor_training.evaluation.outcome import PatientOutcome
 from brain_tumor_training.evaluation.summary import reliability_of
-from brain_tumor_training.metrics import overlap as metrics
+from brain_tumor_training.metrics import overlap
 from brain_tumor_training.metrics.bootstrap import Estimate
 
 
@@ -94,8 +94,8 @@ def _patient_row(outcome: PatientOutcome, ungated: PatientOutcome | None) -> dic
         "patient": outcome.name,
         "volumetric_dice": f"{outcome.volumetric_dice:.5f}",
         "volumetric_dice_gate_off": "" if ungated is None else f"{ungated.volumetric_dice:.5f}",
-        "tumour_slice_dice": f"{metrics.tumour_slice_dice([counts]):.5f}",
-        "all_slice_dice": f"{metrics.all_slice_dice([counts]):.5f}",
+        "tumour_slice_dice": f"{overlap.tumour_slice_dice([counts]):.5f}",
+        "all_slice_dice": f"{overlap.all_slice_dice([counts]):.5f}",
         "reference_ml": f"{counts.reference_voxels * outcome.voxel_volume_ml:.3f}",
         "predicted_ml": f"{counts.predicted_voxels * outcome.voxel_volume_ml:.3f}",
         "false_positive_ml_on_tumour_free_slices": f"{outcome.false_positive_volume_ml:.3f}",

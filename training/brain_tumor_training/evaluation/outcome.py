@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brain_tumor_training.evaluation.studies import EvaluationStudy, Source
-from brain_tumor_training.metrics import overlap as metrics
+from brain_tumor_training.evaluation.studies import EvaluationSource, EvaluationStudy
+from brain_tumor_training.metrics import overlap
 from brain_tumor_training.metrics.overlap import SliceCounts
 from brain_tumor_training.metrics.reliability import Reliability, reliability
 from brain_tumor_training.metrics.surface import SurfaceDistances, surface_distances
@@ -47,12 +47,12 @@ class PatientOutcome:
     @property
     def volumetric_dice(self) -> float:
         """All slices as one mask."""
-        return metrics.volumetric_dice(self.counts)
+        return overlap.volumetric_dice(self.counts)
 
     @property
     def false_positive_volume_ml(self) -> float:
         """Predicted volume on slices that have no tumour by the reference."""
-        return metrics.false_positive_voxels_on_tumour_free_slices(self.counts) * self.voxel_volume_ml
+        return overlap.false_positive_voxels_on_tumour_free_slices(self.counts) * self.voxel_volume_ml
 
     @property
     def gate(self) -> float:
@@ -61,7 +61,7 @@ class PatientOutcome:
 
 
 def evaluate(
-    sources: Sequence[Source],
+    sources: Sequence[EvaluationSource],
     segmenter: SegmentsStudies,
     options: RunSettings,
     on_outcome: Callable[[PatientOutcome], None] = lambda _outcome: None,
@@ -73,12 +73,12 @@ def evaluate(
     outcomes = []
     for source in sources:
         with source.open() as study:
-            outcomes.append(compare(study, segmenter.run(study.paths, options)))
+            outcomes.append(outcome_of(study, segmenter.run(study.paths, options)))
         on_outcome(outcomes[-1])
     return outcomes
 
 
-def compare(study: EvaluationStudy, segmentation: Segmentation) -> PatientOutcome:
+def outcome_of(study: EvaluationStudy, segmentation: Segmentation) -> PatientOutcome:
     """Measures one segmentation against its study's reference. Raises GeometryError if their shapes differ."""
     spacing_mm = AxialOrder.of(study.geometry).spacing_mm
     slices = segmentation.report["slices"]
@@ -86,7 +86,7 @@ def compare(study: EvaluationStudy, segmentation: Segmentation) -> PatientOutcom
     scores = np.array([one["tumour_probability"] for one in slices], np.float64) if has_classifier else None
     return PatientOutcome(
         name=study.name,
-        counts=metrics.count_slices(segmentation.mask, study.reference),
+        counts=overlap.count_slices(segmentation.mask, study.reference),
         classifier_scores=scores,
         maximum_probability=segmentation.probability.max(axis=(1, 2)).astype(np.float64),
         voxel_volume_ml=study.geometry.voxel_volume_ml,

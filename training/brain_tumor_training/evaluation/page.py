@@ -45,7 +45,7 @@ def _headline(summary: Mapping[str, Any], about: Mapping[str, Any]) -> Iterator[
     for name in SLICE_METRICS:
         yield _row(name.replace("_", " "), summary[name])
     name = "false_positive_volume_ml_on_tumour_free_slices"
-    yield _row("false-positive volume on tumour-free slices, mL a patient", summary[name])
+    yield _row("false-positive volume on tumour-free slices, mL per patient", summary[name])
     for name, value in (summary["surface_distance"] or {}).items():
         yield _row(name.replace("_", " "), value)
     yield _row("seconds per study", summary["seconds_per_study"])

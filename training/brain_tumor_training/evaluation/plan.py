@@ -7,15 +7,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from brain_tumor_training.bundles.fold_bundles import FoldRuns
-from brain_tumor_training.data.folds import read_folds, split
+from brain_tumor_training.data.folds import read_folds, split_patients
 from brain_tumor_training.evaluation.changes import CHANGES
 from brain_tumor_training.evaluation.kept_outcomes import OutcomeFolder
 from brain_tumor_training.evaluation.outcome import PatientOutcome, evaluate
-from brain_tumor_training.evaluation.studies import Source, data_sources, folder_sources
+from brain_tumor_training.evaluation.studies import EvaluationSource, data_sources, folder_sources
 from brain_tumor_training.program.checkout import staged_checkout
 from brain_tumor_training.program.command import SegmentCommand
 from brain_tumor_training.program.outputs import SegmentsStudies
@@ -27,7 +28,21 @@ from BrainTumorSegLib.engine.settings import RunSettings
 WORK = "work"
 """Folder, within a result's folder, of models made for it and of what is kept for going on."""
 
-OnPatient = Callable[[], None]
+OnPatient = Callable[[int, int], None]
+"""Called after each patient with (patients done, patients in all), of all conditions together."""
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True)
+class ProgramSettings:
+    """How the shipped program is run. options: its own. cold, resume: see Measurement."""
+
+    options: RunSettings = field(default_factory=RunSettings)
+    cold: bool = False
+    resume: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,8 +64,8 @@ class Patients:
         if not with_fold_models and (self.folds is None) != (self.fold is None):
             raise InputError("A fold needs a folds file and a number.", "Give both --folds and --fold, or neither.")
 
-    def sources(self, change: str | None = None) -> dict[int | None, list[Source]]:
-        """The studies by fold; under None where there are no folds. change: of study_changes.CHANGES."""
+    def sources(self, change: str | None = None) -> dict[int | None, list[EvaluationSource]]:
+        """The studies by fold; under None where there are no folds. change: of changes.CHANGES."""
         if change is not None and (self.external is not None or change not in CHANGES):
             raise InputError(
                 f"Studies can't be changed by '{change}'.", f"With --data, choose one of {', '.join(CHANGES)}."
@@ -68,13 +83,13 @@ class Patients:
             raise InputError("Models of folds need the data and its folds.", "Give --data and --folds.")
         return {fold: names for fold, names in self._names(data_sources(self.data)) if fold is not None}
 
-    def _names(self, known: Mapping[str, Source]) -> Iterator[tuple[int | None, list[str]]]:
+    def _names(self, known: Mapping[str, EvaluationSource]) -> Iterator[tuple[int | None, list[str]]]:
         if self.folds is None:
             yield None, list(known)
             return
         folds = read_folds(self.folds)
         for fold in sorted(set(folds.values())) if self.fold is None else [self.fold]:
-            yield fold, split(known, folds, fold)[1]
+            yield fold, split_patients(known, folds, fold)[1]
 
 
 @dataclass(frozen=True)
@@ -107,7 +122,7 @@ class Condition:
     """One way to measure. name: of its kept outcomes. sources: by fold."""
 
     name: str
-    sources: Mapping[int | None, Sequence[Source]]
+    sources: Mapping[int | None, Sequence[EvaluationSource]]
     options: RunSettings
 
     def __len__(self) -> int:
@@ -125,31 +140,41 @@ class Measurement:
     work: Path
     cold: bool = False
     resume: bool = False
-    on_patient: OnPatient = field(default=lambda: None)
+    on_patient: OnPatient = no_progress
 
     def run(
         self, conditions: Sequence[Condition], releases: Mapping[int | None, Path | None]
     ) -> dict[str, list[PatientOutcome]]:
         """By condition, the outcomes of all patients in the order of folds and sources."""
         outcomes: dict[str, list[PatientOutcome]] = {one.name: [] for one in conditions}
+        done, total = count(1), sum(len(one) for one in conditions)
+
+        def advance() -> None:
+            self.on_patient(next(done), total)
+
         for fold in conditions[0].sources:
             with self._segmenter(releases[fold]) as segmenter:
                 for one in conditions:
                     kept = OutcomeFolder(self.work / one.name, self._made_by(releases[fold], one.options))
-                    outcomes[one.name] += self._measure(one.sources[fold], one.options, kept, segmenter)
+                    outcomes[one.name] += self._measure(one.sources[fold], one.options, kept, segmenter, advance)
         return outcomes
 
     def _measure(
-        self, sources: Sequence[Source], options: RunSettings, kept: OutcomeFolder, segmenter: SegmentsStudies
+        self,
+        sources: Sequence[EvaluationSource],
+        options: RunSettings,
+        kept: OutcomeFolder,
+        segmenter: SegmentsStudies,
+        advance: Callable[[], None],
     ) -> list[PatientOutcome]:
         known = {one.name: kept.load(one.name) if self.resume else None for one in sources}
         for outcome in known.values():
             if outcome is not None:
-                self.on_patient()
+                advance()
 
         def keep(outcome: PatientOutcome) -> None:
             kept.save(outcome)
-            self.on_patient()
+            advance()
 
         left = [one for one in sources if known[one.name] is None]
         known |= {one.name: one for one in evaluate(left, segmenter, options, keep)}

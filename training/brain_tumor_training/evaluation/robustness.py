@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,19 @@ import numpy as np
 
 from brain_tumor_training.evaluation.files import plain, write_csv
 from brain_tumor_training.evaluation.outcome import PatientOutcome
+from brain_tumor_training.evaluation.plan import (
+    WORK,
+    Condition,
+    Measurement,
+    Models,
+    OnPatient,
+    Patients,
+    ProgramSettings,
+    no_progress,
+)
 from brain_tumor_training.evaluation.summary import dice_losses
 from brain_tumor_training.metrics.bootstrap import patient_bootstrap
+from brain_tumor_training.runs.run_folder import git_revision
 from BrainTumorSegLib.engine.files import atomic_path
 
 DEFAULT_CHANGES = (
@@ -30,7 +42,46 @@ DEFAULT_CHANGES = (
 )
 UNCHANGED = "unchanged"
 ALLOWED_DROP = 0.03
-"""What issue 4 allows each change to cost of the mean volumetric Dice."""
+"""What a change may cost of the mean volumetric Dice."""
+
+
+@dataclass(frozen=True)
+class RobustnessRequest:
+    """Whom to measure with what under which changes, and where the results go. seed: of the bootstrap.
+
+    folder: of the results. changes: of evaluation.changes.CHANGES; the unchanged studies are always measured too.
+    """
+
+    folder: Path
+    patients: Patients
+    models: Models = field(default_factory=Models)
+    program: ProgramSettings = field(default_factory=ProgramSettings)
+    changes: Sequence[str] = DEFAULT_CHANGES
+    seed: int = 0
+
+
+def measure_robustness(request: RobustnessRequest, on_patient: OnPatient = no_progress) -> list[dict[str, Any]]:
+    """Measures the same patients unchanged and under every change; writes the files and returns the rows.
+
+    Raises InputError for patients or models that are not clear, and for a change that does not exist.
+    """
+    patients, program = request.patients, request.program
+    patients.check(with_fold_models=request.models.runs is not None)
+    changes = {UNCHANGED: None} | {change: change for change in request.changes}
+    conditions = [Condition(name, patients.sources(change), program.options) for name, change in changes.items()]
+    work = request.folder / WORK
+    releases = request.models.releases(patients, work)
+    outcomes = Measurement(work, program.cold, program.resume, on_patient).run(conditions, releases)
+    rows = robustness_rows(outcomes, request.seed)
+    about = {
+        "seed": request.seed,
+        "fold": patients.fold,
+        "limit": patients.limit,
+        "options": program.options.arguments(),
+        "git revision": git_revision(),
+    }
+    write_robustness(request.folder, rows, outcomes, about)
+    return rows
 
 
 def robustness_rows(outcomes: Mapping[str, Sequence[PatientOutcome]], seed: int) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ class EvaluationStudy:
 
 @dataclass(frozen=True)
 class KaggleSource:
-    """A patient of Kaggle's layout, to be written as a study when its turn comes. change: of study_changes.CHANGES."""
+    """A patient of Kaggle's layout, to be written as a study when its turn comes. change: of changes.CHANGES."""
 
     folder: Path
     change: str | None = None
@@ -114,7 +114,7 @@ class FileSource:
         yield EvaluationStudy(self.name, self.paths, mask, flair, True, present)
 
 
-Source = KaggleSource | FileSource
+EvaluationSource = KaggleSource | FileSource
 
 
 def folder_sources(root: Path) -> list[FileSource]:
@@ -132,12 +132,12 @@ def folder_sources(root: Path) -> list[FileSource]:
     return found
 
 
-def data_sources(data: Path, change: str | None = None) -> dict[str, Source]:
-    """The patients of training data (see training_data) by name, to be evaluated on.
+def data_sources(data: Path, change: str | None = None) -> dict[str, EvaluationSource]:
+    """The patients of training data (see data.sources) by name, to be evaluated on.
 
     Raises InputError for a change of studies that are not written here but lie ready, and as training_sources does.
     """
-    sources: dict[str, Source] = {}
+    sources: dict[str, EvaluationSource] = {}
     for patient in training_sources(data):
         if isinstance(patient, KagglePatient):
             sources[patient.name] = KaggleSource(patient.folder, change)

@@ -19,7 +19,7 @@ _TCGA = re.compile(r"TCGA_(?P<site>[A-Z0-9]{2})_")
 def subgroups(outcomes: Sequence[PatientOutcome], fold_of: Mapping[str, int]) -> dict[str, dict[str, Any]]:
     """For each group with its patients: how many, mean, median and least volumetric Dice.
 
-    fold_of: by patient, the fold that held him out; without those who belong to none.
+    fold_of: by patient, the fold in which the patient was held out; without those who belong to none.
     """
     groups: dict[str, list[float]] = {}
     for outcome in outcomes:

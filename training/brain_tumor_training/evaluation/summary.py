@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from brain_tumor_training.evaluation.outcome import PatientOutcome
-from brain_tumor_training.metrics import overlap as metrics
+from brain_tumor_training.metrics import overlap
 from brain_tumor_training.metrics.bootstrap import Estimate, patient_bootstrap
 from brain_tumor_training.metrics.reliability import pooled, reliability
 from brain_tumor_training.metrics.slice_classification import (
@@ -41,7 +41,7 @@ def summarise(
         "volumetric_dice": _volumetric_dice(outcomes, seed),
         **{
             name: patient_bootstrap(counts, metric, seed, _SLICE_RESAMPLES)
-            for name, metric in metrics.SLICE_METRICS.items()
+            for name, metric in overlap.SLICE_METRICS.items()
         },
         "false_positive_volume_ml_on_tumour_free_slices": patient_bootstrap(
             [outcome.false_positive_volume_ml for outcome in outcomes], _mean, seed

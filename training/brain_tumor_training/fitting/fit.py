@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from brain_tumor_training.data.cache import cached_names, load_cache
-from brain_tumor_training.data.folds import read_folds, split
+from brain_tumor_training.data.folds import read_folds, split_patients
 from brain_tumor_training.data.splits import Split, make_split, pool_of
+from brain_tumor_training.fitting.batches import LoadPools, Pools
 from brain_tumor_training.fitting.distributed import Processes
 from brain_tumor_training.fitting.initialisation import initialised_network
-from brain_tumor_training.fitting.trainer import Pools, Progress, Trainer
+from brain_tumor_training.fitting.trainer import Progress, Trainer
 from brain_tumor_training.recipes.settings import TrainingSettings
 from brain_tumor_training.runs.run_folder import RunFolder
 from BrainTumorSegLib.engine.errors import InputError
@@ -76,10 +76,10 @@ def training_names(request: FitRequest) -> list[str]:
     names = cached_names(request.cache)
     if request.folds is None or request.fold is None:
         return names
-    return split(names, read_folds(request.folds), request.fold)[0]
+    return split_patients(names, read_folds(request.folds), request.fold)[0]
 
 
-def _loader(request: FitRequest, names: list[str], split_of_run: Split) -> Any:
+def _loader(request: FitRequest, names: list[str], split_of_run: Split) -> LoadPools:
     def load(size_px: int) -> Pools:
         patients = load_cache(request.cache, names, size_px)
         validation = pool_of(patients, split_of_run.validation) if split_of_run.validation else None

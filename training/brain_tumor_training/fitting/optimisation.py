@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from brain_tumor_training.recipes.settings import OptimiserSettings, Phase
+from brain_tumor_training.recipes.settings import OptimiserSettings, Phase, ValidationSettings
 from BrainTumorSegLib.engine.errors import InputError
 
 OPTIMISERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -31,16 +33,79 @@ def build_optimiser(
             **settings.arguments,
         )
     except (TypeError, ValueError) as error:
-        raise InputError(f"The optimiser {settings.name} can't be built: {error}.", "Mend the recipe.") from error
+        raise InputError(f"The optimiser {settings.name} can't be built: {error}.", "Correct the recipe.") from error
 
 
-def learning_rate(phase: Phase, step: int, steps: int) -> float:
-    """Of a phase without plateaus: linear warm-up, then a cosine from its learning rate to a hundredth of it."""
+def rate_factor(phase: Phase, step: int, steps: int) -> float:
+    """What a phase without plateaus multiplies its learning rate by, before the given step (from 0) of ``steps``.
+
+    Linear warm-up times a cosine from 1 to a hundredth; 1 for a constant rate.
+    """
     if phase.schedule == "constant":
-        return phase.learning_rate
+        return 1.0
     warm = min(1.0, (step + 1) / max(1, phase.warmup_steps))
     progress = step / max(1, steps)
-    return phase.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+    return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+class RateSchedule:
+    """A phase's learning rate, set in the optimiser by PyTorch's schedulers.
+
+    A phase with plateaus lowers it after looks at the validation slices (ReduceLROnPlateau), another after each step
+    (LambdaLR).
+    """
+
+    def __init__(
+        self,
+        optimiser: torch.optim.Optimizer,
+        phase: Phase,
+        steps: int,
+        step: int = 0,
+        look: ValidationSettings = ValidationSettings(),  # noqa: B008 - frozen
+    ) -> None:
+        """steps: of the phase. step: the one that comes next. Raises InputError for a plateau_factor of 1 or more."""
+        for group in optimiser.param_groups:
+            group["lr"] = group["initial_lr"] = phase.learning_rate
+        self._optimiser = optimiser
+        self._by_step: LambdaLR | None = None
+        self._by_look: ReduceLROnPlateau | None = None
+        if phase.schedule != "plateau":
+            self._by_step = LambdaLR(optimiser, lambda number: rate_factor(phase, number, steps), step - 1)
+            return
+        try:
+            # Neither a least gain nor a least reduction: as the published recipes have it.
+            self._by_look = ReduceLROnPlateau(
+                optimiser, factor=look.plateau_factor, patience=look.plateau_patience, threshold=0.0, eps=0.0
+            )
+        except ValueError as error:
+            raise InputError(f"The learning rate can't be lowered: {error}", "Correct the recipe.") from error
+
+    @property
+    def rate(self) -> float:
+        """Of the step that comes next."""
+        return float(self._optimiser.param_groups[0]["lr"])
+
+    def after_step(self) -> None:
+        """To be called after each step of the optimiser."""
+        if self._by_step is not None:
+            self._by_step.step()
+
+    def after_look(self, value: float) -> None:
+        """Takes note of a monitored value of which lower is better."""
+        if self._by_look is not None:
+            self._by_look.step(value)
+
+    def state(self) -> dict[str, Any] | None:
+        """For a checkpoint: of a phase with plateaus; any other's rate follows from its step."""
+        return None if self._by_look is None else self._by_look.state_dict()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """From a checkpoint of the same phase."""
+        if self._by_look is None:
+            return
+        self._by_look.load_state_dict(state)
+        for group, rate in zip(self._optimiser.param_groups, self._by_look.get_last_lr(), strict=True):
+            group["lr"] = rate
 
 
 def keras_epsilon(epsilon: float, beta2: float, step: int) -> float:
@@ -50,34 +115,6 @@ def keras_epsilon(epsilon: float, beta2: float, step: int) -> float:
     sqrt(v / (1 - beta2^t)) + epsilon. Equal if PyTorch's epsilon is Keras' divided by sqrt(1 - beta2^t).
     """
     return epsilon / math.sqrt(1 - beta2**step)
-
-
-class Plateau:
-    """Multiplies the learning rate by ``factor`` when the monitored value stood still for more than ``patience`` looks.
-
-    Its whole state is plain numbers, for checkpoints.
-    """
-
-    def __init__(self, factor: float, patience: int) -> None:
-        self._factor, self._patience = factor, patience
-        self.scale, self._best, self._waited = 1.0, math.inf, 0
-
-    def look(self, value: float) -> None:
-        """Take note of a value of which lower is better."""
-        if value < self._best:
-            self._best, self._waited = value, 0
-            return
-        self._waited += 1
-        if self._waited > self._patience:
-            self.scale, self._waited = self.scale * self._factor, 0
-
-    def state(self) -> dict[str, float]:
-        """For a checkpoint."""
-        return {"scale": self.scale, "best": self._best, "waited": self._waited}
-
-    def restore(self, state: dict[str, float]) -> None:
-        """From a checkpoint."""
-        self.scale, self._best, self._waited = state["scale"], state["best"], int(state["waited"])
 
 
 class EarlyStop:

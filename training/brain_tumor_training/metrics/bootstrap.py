@@ -28,7 +28,7 @@ def patient_bootstrap(
 ) -> Estimate:
     """The statistic of the patients, and the 2.5th and 97.5th percentile of it over patients drawn with replacement.
 
-    A patient is drawn with all his slices (cluster bootstrap; Efron and Tibshirani 1993). Samples in which the
+    A patient is drawn with all slices (cluster bootstrap; Efron and Tibshirani 1993). Samples in which the
     statistic is not defined (NaN) are left out of the interval.
     """
     rng = np.random.default_rng(seed)

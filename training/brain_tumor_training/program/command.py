@@ -44,5 +44,5 @@ class SegmentCommand:
         if done.returncode:
             raise BrainTumorSegError(
                 f"`braintumorseg segment` ended with exit code {done.returncode}: {done.stderr.strip()[-500:]}",
-                "Mend what it says and evaluate again.",
+                "Correct what it names and evaluate again.",
             )

@@ -37,7 +37,7 @@ class SegmentWorker:
                 said = " ".join(str(event.content.get(part, "")) for part in ("message", "action"))
                 raise BrainTumorSegError(
                     f"`braintumorseg worker` answered with an error ({event.content.get('kind')}): {said.strip()}",
-                    "Mend what it says and evaluate again.",
+                    "Correct what it names and evaluate again.",
                 )
             return outputs.read(paths.flair, seconds)
 

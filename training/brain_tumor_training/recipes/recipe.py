@@ -36,7 +36,7 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Traini
             parser[f"{SETTINGS}::{key.replace('.', '::')}"] = value
         settings = parser.get_parsed_content(SETTINGS)
     except (KeyError, RuntimeError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"The recipe {path.name} can't be used: {_root(error)}.", "Mend it.") from error
+        raise InputError(f"The recipe {path.name} can't be used: {_root(error)}.", "Correct the recipe.") from error
     if not isinstance(settings, TrainingSettings):
         raise InputError(f"The recipe {path.name} defines no TrainingSettings.", "See the recipes of this package.")
     return settings

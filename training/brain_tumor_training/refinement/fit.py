@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from brain_tumor_training.fitting.optimisation import learning_rate
+from brain_tumor_training.fitting.optimisation import RateSchedule
 from brain_tumor_training.fitting.trainer import LOG_EVERY, Progress
 from brain_tumor_training.recipes.settings import Phase
 from brain_tumor_training.refinement.logits import LOSS_PX, UnseenLogits
@@ -44,8 +44,8 @@ them, for a 3D convolution in bfloat16 that is deeper than its input, as the low
 class RefineRequest:
     """slices: a finished run of SLICE_NETWORK, whose network is kept and whose training patients are learned from.
 
-    unseen_by: runs of the same recipe, for each patient one that has not seen him. logits: folder for what they say,
-    shared by all refiners. run: the new run's folder.
+    unseen_by: runs of the same recipe, for each patient one that held the patient out. logits: folder for what
+    they say, shared by all refiners. run: the new run's folder.
     """
 
     slices: Path
@@ -111,16 +111,18 @@ class _Refining:
     def fit(self, on_progress: Progress) -> nn.Module:
         """Runs what is left; returns the averaged network."""
         self._resume()
+        schedule = RateSchedule(self._optimiser, self._phase, self._settings.steps, self._step)
         started, losses, slices = time.monotonic(), [], 0
         while self._step < self._settings.steps:
             samples = self._batch()
             losses.append(self._train_step(samples))
+            schedule.after_step()
             slices += sum(len(one.mask) for one in samples)
             self._step += 1
             on_progress(self._step, self._settings.steps, losses[-1])
             if self._step % LOG_EVERY == 0 or self._step == self._settings.steps:
                 rate = slices / max(time.monotonic() - started, 1e-9)
-                self._run.log(0, self._step, math.fsum(losses) / len(losses), self._rate(), rate)
+                self._run.log(0, self._step, math.fsum(losses) / len(losses), schedule.rate, rate)
                 started, losses, slices = time.monotonic(), [], 0
             if self._step % self._settings.checkpoint_every == 0:
                 self._save_checkpoint()
@@ -130,12 +132,7 @@ class _Refining:
         size = self._settings.batch_size
         return [self._stream[index] for index in range(self._step * size, (self._step + 1) * size)]
 
-    def _rate(self) -> float:
-        return learning_rate(self._phase, self._step, self._settings.steps)
-
     def _train_step(self, samples: Sequence[StudySample]) -> float:
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._rate()
         self._optimiser.zero_grad(set_to_none=True)
         total = 0.0
         for sample in samples:

@@ -1,4 +1,4 @@
-"""What slice networks say of patients whom they have not seen: the raw material of a refiner."""
+"""Logits of slice networks for patients held out from their training: the raw material of a refiner."""
 
 from __future__ import annotations
 

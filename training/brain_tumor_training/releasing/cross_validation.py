@@ -1,13 +1,17 @@
-"""Train every fold's models and measure every patient with the models that have not seen him."""
+"""Train every fold's models and measure the held-out patients of each fold with them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from brain_tumor_training.bundles.fold_bundles import CLASSIFIER, SEGMENTATION, FoldRuns
 from brain_tumor_training.data.folds import read_folds
+from brain_tumor_training.data.sources import prepare_cache
+from brain_tumor_training.evaluation.measure import Evaluation, EvaluationRequest, measure
+from brain_tumor_training.evaluation.plan import Models, OnPatient, Patients, ProgramSettings, no_progress
 from brain_tumor_training.fitting.fit import FitRequest, fit
 from brain_tumor_training.fitting.trainer import Progress
 from brain_tumor_training.recipes.settings import TrainingSettings
@@ -18,6 +22,7 @@ from brain_tumor_training.runs.run_folder import RunFolder
 REFINED = "refined"
 ALL = "all"
 """Folder of the models of all patients, beside those of the folds."""
+_EVALUATION = "evaluation"
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,49 @@ class FoldTraining:
 
     def _folder(self, group: str, kind: str) -> Path:
         return self.base.run / group / kind
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What to train for each fold, and how to measure it. data: the patients as studies. seed: of the bootstrap.
+
+    about: what else made the figures, for metrics.json and the page.
+    """
+
+    training: FoldTraining
+    data: Path
+    program: ProgramSettings = field(default_factory=ProgramSettings)
+    seed: int = 0
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Of the results, in the folder of the runs."""
+        return self.training.base.run / _EVALUATION
+
+    def train(self, on_progress: Progress = lambda _done, _all, _loss: None) -> FoldRuns:
+        """Makes the cache where it is not there, and trains every fold (see FoldTraining.run).
+
+        Raises InputError for folds that part two examinations of one person.
+        """
+        prepare_cache(self.data, self.training.base.cache, self.training.folds)
+        return self.training.run(on_progress)
+
+    def measure(self, runs: FoldRuns, on_patient: OnPatient = no_progress) -> Evaluation:
+        """Measures each fold's held-out patients with its models, by the shipped program, into ``folder``.
+
+        With a slice classifier the gate is also measured off.
+        """
+        request = EvaluationRequest(
+            self.folder,
+            Patients(data=self.data, folds=self.training.folds),
+            Models(runs=runs),
+            self.program,
+            gate_cost=self.training.classifier is not None,
+            seed=self.seed,
+            about={**self.about, "protocol": "patients"},
+        )
+        return measure(request, on_patient)
 
 
 def _of_fold(fold: int | str) -> str:

@@ -11,7 +11,7 @@ from brain_tumor_training.bundles.plots import bundle_plots
 from brain_tumor_training.calibration.fold_calibration import calibrate_on_all_folds
 from brain_tumor_training.calibration.run_calibration import calibration_of
 from brain_tumor_training.data.cache import cached_names
-from brain_tumor_training.data.folds import read_folds, split
+from brain_tumor_training.data.folds import read_folds, split_patients
 from brain_tumor_training.fitting.trainer import Progress
 from brain_tumor_training.releasing.cross_validation import FoldTraining
 from brain_tumor_training.runs.run_folder import RunFolder
@@ -38,7 +38,7 @@ class ReleaseRequest:
         return f"{self.name}-slices"
 
 
-def release(
+def make_release(
     training: FoldTraining,
     request: ReleaseRequest,
     on_progress: Progress = lambda _done, _all, _loss: None,
@@ -69,7 +69,7 @@ def _calibrate(training: FoldTraining, run: Path, pattern: str) -> None:
     base, folds = training.base, read_folds(training.folds)
     names = cached_names(base.cache)
     runs = {fold: run_of_fold(pattern, fold) for fold in training.fold_numbers}
-    held_out = {fold: split(names, folds, fold)[1] for fold in runs}
+    held_out = {fold: split_patients(names, folds, fold)[1] for fold in runs}
     calibrate_on_all_folds(run, runs, held_out, base.cache, base.device)
 
 
@@ -80,8 +80,8 @@ def _export(
     metrics = metrics_of(request.evaluation)
     measured = (
         f"Measured by the shipped program on {metrics['patients']:.0f} patients in {len(training.fold_numbers)} folds, "
-        "each with models of the same recipes that had not seen him; these weights are trained on all of them and "
-        "can't be measured on them"
+        "each held out from the models that measured it, which have the same recipes; these weights are trained on all "
+        "of them and can't be measured on them"
     )
     export = ExportRequest(
         name=name,

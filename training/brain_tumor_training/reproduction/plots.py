@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from brain_tumor_training.metrics import charts as plots
+from brain_tumor_training.metrics import charts
 from brain_tumor_training.metrics.overlap import SLICE_METRICS
 from brain_tumor_training.reproduction.result import COMPARABLE, Reproduced, value_of
 
@@ -21,9 +21,9 @@ def pictures(reproduced: Reproduced) -> dict[str, bytes]:
         }
         for name, history in reproduced.histories.items()
     }
-    drawn["curves"] = plots.curves(panels, "epoch", "loss")
+    drawn["curves"] = charts.curves(panels, "epoch", "loss")
     if reproduced.result["task"] == "classification":
-        drawn["confusion"] = plots.confusions(
+        drawn["confusion"] = charts.confusions(
             {
                 name: measured["at_threshold"]["0.5"]["confusion"]
                 for name, measured in (("leaky", reproduced.leaky), ("honest", reproduced.honest))
@@ -41,4 +41,4 @@ def _bars(reproduced: Reproduced) -> bytes:
         "leaky": [value_of(reproduced.leaky, key) for key in keys],
         "honest": [value_of(reproduced.honest, key) for key in keys],
     }
-    return plots.bars([key.replace("_", "\n") for key in keys], series, reproduced.recipe)
+    return charts.bars([key.replace("_", "\n") for key in keys], series, reproduced.recipe)

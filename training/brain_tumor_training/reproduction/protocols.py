@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from brain_tumor_training.data.cache import cached_names, load_cache
-from brain_tumor_training.data.folds import read_folds, split
+from brain_tumor_training.data.folds import read_folds, split_patients
 from brain_tumor_training.data.slices import SlicePool
 from brain_tumor_training.data.splits import pool_of
 from brain_tumor_training.evaluation.files import plain
@@ -18,7 +18,7 @@ from brain_tumor_training.fitting.fit import FitRequest, fit
 from brain_tumor_training.fitting.prediction import predict
 from brain_tumor_training.fitting.trainer import Progress
 from brain_tumor_training.fitting.validation import counts_of, scored_slices
-from brain_tumor_training.metrics import overlap as metrics
+from brain_tumor_training.metrics import overlap
 from brain_tumor_training.metrics.bootstrap import patient_bootstrap
 from brain_tumor_training.metrics.slice_classification import classifier_metrics
 from brain_tumor_training.recipes.settings import LEAKY, SplitSettings, TrainingSettings
@@ -82,7 +82,7 @@ class Reproduction:
         fit(request, on_progress)
         if request.folds is None or request.fold is None:
             raise InputError("A fold needs a folds file and a number.", "Give both --folds and --fold.")
-        names = split(cached_names(request.cache), read_folds(request.folds), request.fold)[1]
+        names = split_patients(cached_names(request.cache), read_folds(request.folds), request.fold)[1]
         return self._measure(request, SlicePool.of_all(load_cache(request.cache, names, settings.phases[-1].size_px)))
 
     def _measure(self, request: FitRequest, pool: SlicePool) -> dict[str, Any]:
@@ -99,12 +99,12 @@ def measure_pool(network: Any, pool: SlicePool, settings: TrainingSettings, comp
     if settings.task == "classification":
         return {**size, **classifier_metrics([scored_slices(one) for one in found], [_THRESHOLD], seed)}
     counts = [counts_of(one) for one in found]
-    empty = [metrics.count_slices(np.zeros_like(one.mask), one.mask) for one in found]
-    dice = [metrics.volumetric_dice(one) for one in counts]
+    empty = [overlap.count_slices(np.zeros_like(one.mask), one.mask) for one in found]
+    dice = [overlap.volumetric_dice(one) for one in counts]
     return {
         **size,
         "volumetric_dice_mean": patient_bootstrap(dice, lambda some: float(np.mean(some)), seed),
         "volumetric_dice_median": patient_bootstrap(dice, lambda some: float(np.median(some)), seed),
-        **{name: patient_bootstrap(counts, metric, seed, _RESAMPLES) for name, metric in metrics.SLICE_METRICS.items()},
-        "predicting_nothing": {name: metric(empty) for name, metric in metrics.SLICE_METRICS.items()},
+        **{name: patient_bootstrap(counts, metric, seed, _RESAMPLES) for name, metric in overlap.SLICE_METRICS.items()},
+        "predicting_nothing": {name: metric(empty) for name, metric in overlap.SLICE_METRICS.items()},
     }
