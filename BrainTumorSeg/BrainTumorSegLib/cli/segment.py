@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from BrainTumorSegLib.cli.progress import stage_bar
 from BrainTumorSegLib.cli.rendering import REMEDIES
 from BrainTumorSegLib.cli.stopping import stop_requests
+from BrainTumorSegLib.cli.store import add_models_option, open_store
 from BrainTumorSegLib.engine.inference.settings import gate_from_text
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_choices(parser: argparse.ArgumentParser) -> None:
+    add_models_option(parser)
     parser.add_argument("--model", metavar="NAME", help="model to use (see `braintumorseg models list`)")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:N|mps", help="default: auto")
     parser.add_argument(
@@ -71,7 +74,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     job = _job(arguments)
     with stop_requests() as is_cancelled, stage_bar() as on_progress:
-        result = run_job(job, SegmenterCache(), on_progress, is_cancelled)
+        result = run_job(job, SegmenterCache(partial(open_store, arguments)), on_progress, is_cancelled)
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     for remedy in result.study.remedies:
