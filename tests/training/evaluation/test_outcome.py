@@ -179,6 +179,16 @@ def test_a_failing_program_ends_the_evaluation_with_its_words(
     assert not (tmp_path / "out" / "metrics.json").exists()
 
 
+def test_a_release_folder_without_an_index_is_refused_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_data_set(tmp_path, patients=1)
+    (tmp_path / "empty").mkdir()
+    arguments = ["--data", str(tmp_path), "--release", str(tmp_path / "empty")]
+    assert main(["evaluate", str(tmp_path / "out"), *arguments]) == 2
+    assert "has no index.json. Export a model into it first" in capsys.readouterr().err
+
+
 def test_the_warm_worker_gives_the_very_masks_of_the_command(tmp_path: Path, release: Path) -> None:
     options = SegmentOptions(gate=0.0, threshold=0.4, device="cpu", tta=False)
     with segment_worker(release) as worker:
