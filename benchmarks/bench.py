@@ -39,20 +39,9 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(THREADS)
-    if arguments.release is None:
-        measure(arguments.repeats, arguments.tta)
-    else:
-        options = ["--repeats", str(arguments.repeats), "--tta" if arguments.tta else "--no-tta"]
-        sys.exit(run_beside(arguments.release, options))
-
-
-def run_beside(release: Path, options: list[str]) -> int:
-    """This program again, with a copy of the engine that finds the models of another release; its exit code."""
-    from brain_tumor_training.program.checkout import staged_checkout
-
-    with staged_checkout(release) as code:
-        environment = os.environ | {"PYTHONPATH": str(code)}
-        return subprocess.run([sys.executable, __file__, *options], env=environment).returncode
+    if arguments.release is not None:
+        os.environ["BRAINTUMORSEG_MODELS"] = str(arguments.release)  # for the processes that measure
+    measure(arguments.repeats, arguments.tta)
 
 
 def measure(repeats: int, tta: bool) -> None:

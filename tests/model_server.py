@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import re
 import ssl
 import threading
 import time
@@ -47,17 +46,16 @@ def make_entry(name: str, content: bytes, **changes: Any) -> dict[str, Any]:
 class ModelServer:
     """What the server has and how it behaves.
 
-    files: content by path. supports_range: whether it honours Range (and If-Range, given an etag). range_shift: bytes
-    by which a range begins too late. cuts: for one request after the other, the bytes after which the connection is
-    cut; none left means it isn't. status: answered instead of the file, for as many requests as status_count.
-    stall_after: bytes after which nothing more comes for stall_s seconds. pause_s: before every 16 KiB. requests: path
-    and headers of what was asked.
+    files: content by path. length: announced instead of the body's. redirect: where every request is sent on to.
+    cuts: for one request after the other, the bytes after which the connection is cut; none left means it isn't.
+    status: answered instead of the file, for as many requests as status_count. stall_after: bytes after which
+    nothing more comes for stall_s seconds. pause_s: before every 16 KiB. requests: path and headers of what was
+    asked.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
-    supports_range: bool = True
-    range_shift: int = 0
-    etag: str | None = None
+    length: str | None = None
+    redirect: str | None = None
     cuts: list[int] = field(default_factory=list)
     status: int | None = None
     status_count: int = 1_000_000
@@ -76,30 +74,22 @@ class ModelServer:
             self.status_count -= 1
             handler.send_error(self.status)
             return
+        if self.redirect is not None:
+            handler.send_response(302)
+            handler.send_header("Location", self.redirect)
+            handler.end_headers()
+            return
         if handler.path not in self.files:
             handler.send_error(404)
             return
         content = self.files[handler.path]
-        start = self._start(handler)
-        if start >= len(content):
-            handler.send_error(416)
-            return
-        self._send_head(handler, start, len(content))
-        self._send_body(handler, content[start:])
+        self._send_head(handler, len(content))
+        self._send_body(handler, content)
 
-    def _start(self, handler: BaseHTTPRequestHandler) -> int:
-        found = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
-        is_same = handler.headers.get("If-Range") in {None, self.etag}
-        return int(found[1]) + self.range_shift if found and self.supports_range and is_same else 0
-
-    def _send_head(self, handler: BaseHTTPRequestHandler, start: int, size: int) -> None:
-        handler.send_response(206 if start else 200)
-        if start:
-            handler.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
-        if self.etag:
-            handler.send_header("ETag", self.etag)
+    def _send_head(self, handler: BaseHTTPRequestHandler, size: int) -> None:
+        handler.send_response(200)
         if self.sends_length:
-            handler.send_header("Content-Length", str(size - start))
+            handler.send_header("Content-Length", self.length or str(size))
         handler.send_header("Connection", "close")
         handler.end_headers()
 
@@ -122,6 +112,11 @@ def serving(certificate: Path | None = None, key: Path | None = None) -> Iterato
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             server.answer(self)
+
+        def do_CONNECT(self) -> None:
+            # A proxy that refuses: what was asked is all that is looked at.
+            server.requests.append((self.path, dict(self.headers)))
+            self.send_error(502)
 
         def log_message(self, *_arguments: Any) -> None:
             """Say nothing."""

@@ -33,7 +33,7 @@ def test_folder_that_does_not_exist_is_a_problem_with_a_remedy(
 
 def test_warnings_alone_do_not_stop_anyone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     findings = (Finding("memory", Status.WARNING, "Little memory.", "Close programs."),)
-    monkeypatch.setattr("BrainTumorSegLib.engine.service.doctor.examine", lambda _store, _folder: findings)
+    monkeypatch.setattr("BrainTumorSegLib.engine.service.doctor.examine", lambda _open_store, _folder: findings)
     assert main(["doctor"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "warning  memory  Little memory.",

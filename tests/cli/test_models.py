@@ -1,4 +1,6 @@
 import hashlib
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,27 @@ def test_import_of_another_file_is_refused(server: Path, capsys: pytest.CaptureF
     other.write_bytes(b"something else")
     assert main(["models", "import", str(other)]) == 3
     assert "none of the models that this version knows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--models", "{}", "list"], ["list", "--models", "{}"]], ids=["before", "after"])
+def test_a_folder_of_models_can_be_named(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = publish(tmp_path, "own", ModelTask.SEGMENTATION)
+    (tmp_path / "index.json").write_text(json.dumps({"schema": 1, "models": [asdict(entry)]}))
+    assert main(["models", *(each.format(tmp_path) for each in arguments)]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:3] == ["own", "1.0.0", "installed"]
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["models", "list"], ["segment", "--flair", "f", "--output", "o"]])
+def test_a_folder_without_an_index_is_never_taken_for_models(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "f").mkdir()
+    words = [
+        str(tmp_path / "f") if each == "f" else str(tmp_path / "o.seg.nrrd") if each == "o" else each
+        for each in command
+    ]
+    assert main([*words, "--models", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert f"The folder of models {tmp_path} has no index.json." in said.out + said.err

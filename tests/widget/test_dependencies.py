@@ -74,10 +74,8 @@ def test_opening_the_module_installs_nothing(ensure: Any, computer: Computer) ->
 
 
 def test_torch_comes_by_its_extension_first_and_is_not_imported(ensure: Any, computer: Computer) -> None:
-    from BrainTumorSegLib.application.dependencies import TORCH_FLOOR
-
     assert ensure() == ""
-    assert computer.calls == [f"torch>={TORCH_FLOOR}", "BrainTumorSeg: monai, filelock"]
+    assert computer.calls == ["torch>=2.8", "BrainTumorSeg: monai, filelock"]
     assert "torch" not in sys.modules
 
 
@@ -89,10 +87,8 @@ def test_nothing_is_asked_where_all_is_there(ensure: Any, computer: Computer) ->
 
 def test_an_old_torch_is_replaced(ensure: Any, computer: Computer) -> None:
     computer.torch, computer.installed = "1.13.1", {"monai", "filelock"}
-    from BrainTumorSegLib.application.dependencies import TORCH_FLOOR
-
     ensure()
-    assert computer.calls[0] == f"torch>={TORCH_FLOOR}"
+    assert computer.calls[0] == "torch>=2.8"
 
 
 def test_a_no_is_said_with_the_way_back(ensure: Any, computer: Computer) -> None:

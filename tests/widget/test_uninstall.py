@@ -52,7 +52,7 @@ said["asked"] = list(shell.dialogs.shown)
 said["used"] = files()
 models = folder / "home/.local/share/BrainTumorSeg/models"
 if models.is_dir():
-    (models / "other.zip.part").write_bytes(b"half a download")
+    (models / ".braintumorseg-half.zip").write_bytes(b"half a download")
 panel.ui.removeAllModelsButton.click()
 shell.processEventsUntil(lambda: not panel.logic._activities, 200)
 said["removal"] = panel.ui.modelsStatusLabel.text

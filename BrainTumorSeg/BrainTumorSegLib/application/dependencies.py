@@ -9,7 +9,6 @@ import importlib
 import importlib.abc
 import importlib.metadata
 import logging
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,12 +19,11 @@ from typing import Any
 import slicer
 
 from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.service.packages import is_recent, needed_packages
 
 logger = logging.getLogger(__name__)
 
 REQUESTER = "BrainTumorSeg"
-# What monai 1.6 needs; below it, pip would replace the build that the PyTorch extension chose.
-TORCH_FLOOR = "2.8"
 
 
 class TorchRefused(ImportError):
@@ -61,9 +59,14 @@ def installedTorch() -> str | None:
         return None
 
 
+def torchRequirement() -> str:
+    """The torch that is needed, such as "torch>=2.8"."""
+    return needed_packages()["torch"]
+
+
 def isTorchRecent(version: str | None) -> bool:
-    """Whether that version is there and at least TORCH_FLOOR."""
-    return version is not None and _numbers(version) >= _numbers(TORCH_FLOOR)
+    """Whether that version is there and is one that is needed."""
+    return version is not None and is_recent(version, torchRequirement())
 
 
 def missingPackages(requirementsPath: str) -> tuple[str, ...]:
@@ -71,7 +74,7 @@ def missingPackages(requirementsPath: str) -> tuple[str, ...]:
     packaging = importlib.import_module("slicer.packaging")
     requirements = packaging.load_requirements(requirementsPath)
     missing = [str(each) for each in requirements if not packaging.pip_check(each)]
-    return tuple(([] if isTorchRecent(installedTorch()) else [f"torch>={TORCH_FLOOR}"]) + missing)
+    return tuple(([] if isTorchRecent(installedTorch()) else [torchRequirement()]) + missing)
 
 
 def installPackages(requirementsPath: str) -> None:
@@ -96,14 +99,14 @@ def installPackages(requirementsPath: str) -> None:
 def offlineArguments(requirementsPath: str, folder: Path) -> list[str]:
     """Arguments of ``python -m`` that install everything from a folder of wheels, without any network."""
     source = ["--no-index", "--find-links", str(folder)]
-    return ["pip", "install", *source, f"torch>={TORCH_FLOOR}", "-r", requirementsPath]
+    return ["pip", "install", *source, torchRequirement(), "-r", requirementsPath]
 
 
 def _installTorch() -> None:
     logic = _pytorchLogic()
     try:
         with torchStaysOut():
-            logic.installTorch(askConfirmation=True, torchVersionRequirement=f">={TORCH_FLOOR}")
+            logic.installTorch(askConfirmation=True, torchVersionRequirement=torchRequirement().removeprefix("torch"))
     except (RuntimeError, ValueError, OSError, subprocess.CalledProcessError) as error:
         raise InputError(f"PyTorch could not be installed: {error}.", _OFFLINE) from error
     if not isTorchRecent(installedTorch()):
@@ -140,11 +143,6 @@ def _installPytorchExtension() -> bool:
         return bool(manager.installExtensionFromServer("PyTorch", False))
     finally:
         manager.interactive = wasInteractive
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    found = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(number) for number in found[0].split(".")) if found else ()
 
 
 _LATER = "Click 'Segment tumour' to be asked again, or install from a folder under 'This computer'."

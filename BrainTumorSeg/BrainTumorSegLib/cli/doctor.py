@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from BrainTumorSegLib.cli.store import add_models_option, open_store
 
 EXIT_CANNOT_RUN = 2
 
@@ -19,14 +22,14 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         f"segment (warnings included), {EXIT_CANNOT_RUN} when it can't.",
     )
     parser.add_argument("--output-folder", type=Path, metavar="DIR", help="also look at where results would go")
+    add_models_option(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from BrainTumorSegLib.engine.models.store import ModelStore
     from BrainTumorSegLib.engine.service.doctor import Status, examine
 
-    findings = examine(ModelStore.default(), arguments.output_folder)
+    findings = examine(partial(open_store, arguments), arguments.output_folder)
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         print(f"{finding.status.value:<8} {finding.name:<{width}}  {finding.message}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from BrainTumorSegLib.cli.progress import byte_bar
 from BrainTumorSegLib.cli.stopping import stop_requests
+from BrainTumorSegLib.cli.store import add_models_option, open_store
 
 if TYPE_CHECKING:
     from BrainTumorSegLib.engine.models.index import ModelEntry
@@ -25,10 +26,12 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         help="list, download, import, verify or remove models",
         description="The models on this machine. Their licence is not the software's: see WEIGHTS_LICENSE.md.",
     )
+    add_models_option(parser)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         action: argparse.ArgumentParser = actions.add_parser(name, parents=[common], help=text, description=text)
+        add_models_option(action)
         action.set_defaults(run=run)
         return action
 
@@ -44,8 +47,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     add("remove", _remove, "delete models from this machine").add_argument("names", nargs="+", metavar="NAME")
 
 
-def _list(_arguments: argparse.Namespace) -> int:
-    store = _store()
+def _list(arguments: argparse.Namespace) -> int:
+    store = open_store(arguments)
     rows = [COLUMNS, *(_row(store, entry) for entry in store.entries())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     for row in rows:
@@ -60,26 +63,18 @@ def _row(store: ModelStore, entry: ModelEntry) -> tuple[str, ...]:
 
 
 def _download(arguments: argparse.Namespace) -> int:
-    store = _store()
-    for entry in _with_classifiers(store, arguments.names):
+    store = open_store(arguments)
+    # Several models may share a classifier: none is asked for twice.
+    chosen = dict.fromkeys(entry for name in arguments.names or [None] for entry in store.index.needed(name))
+    for entry in chosen:
         with stop_requests() as is_cancelled, byte_bar(entry.name) as on_progress:
             path = store.download(entry.name, on_progress, is_cancelled)
         print(f"{entry.name} {entry.version} is installed: {path}")
     return 0
 
 
-def _with_classifiers(store: ModelStore, names: list[str]) -> list[ModelEntry]:
-    """The named models (the default for none), each followed by the slice classifier that it needs, none twice."""
-    chosen: dict[str, ModelEntry] = {}
-    for entry in [store.entry(name) for name in names] or [store.entry()]:
-        chosen[entry.name] = entry
-        if entry.classifier is not None:
-            chosen[entry.classifier] = store.entry(entry.classifier)
-    return list(chosen.values())
-
-
 def _import(arguments: argparse.Namespace) -> int:
-    store = _store()
+    store = open_store(arguments)
     for file in arguments.files:
         entry = store.import_file(file)
         print(f"{entry.name} {entry.version} is installed.")
@@ -89,7 +84,7 @@ def _import(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     from BrainTumorSegLib.engine.models.store import ModelState
 
-    store = _store()
+    store = open_store(arguments)
     present = [entry.name for entry in store.entries() if store.state(entry.name) is not ModelState.NOT_INSTALLED]
     for name in arguments.names or present:
         store.verify(name)
@@ -100,14 +95,8 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _remove(arguments: argparse.Namespace) -> int:
-    store = _store()
+    store = open_store(arguments)
     for name in arguments.names:
         store.remove(name)
         print(f"{name} is removed.")
     return 0
-
-
-def _store() -> ModelStore:
-    from BrainTumorSegLib.engine.models.store import ModelStore
-
-    return ModelStore.default()

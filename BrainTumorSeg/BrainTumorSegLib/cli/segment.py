@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from BrainTumorSegLib.cli.progress import stage_bar
 from BrainTumorSegLib.cli.rendering import REMEDIES
 from BrainTumorSegLib.cli.stopping import stop_requests
+from BrainTumorSegLib.cli.store import add_models_option, open_store
 from BrainTumorSegLib.engine.settings import CHOICES
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         "the sequences may have different grids. The outputs lie on FLAIR's grid.",
     )
     _add_files(parser)
+    add_models_option(parser)
     for choice in CHOICES:
         choice.add_option(parser)
     parser.set_defaults(run=_run)
@@ -48,7 +51,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     job = _job(arguments)
     with stop_requests() as is_cancelled, stage_bar() as on_progress:
-        result = run_job(job, SegmenterCache(), on_progress, is_cancelled)
+        result = run_job(job, SegmenterCache(partial(open_store, arguments)), on_progress, is_cancelled)
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     for remedy in result.study.remedies:

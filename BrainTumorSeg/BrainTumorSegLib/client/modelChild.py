@@ -3,7 +3,7 @@
 Slicer's own process neither reads nor writes model files, so that a slow disk or network never holds up the interface
 and no package but Slicer's own is needed there. Answers on stdout in the worker's protocol, one JSON object a line:
 ``progress`` while downloading, then ``done`` with ``{"models": [...], "message": ...}`` or ``error``. Killing it is
-safe: a file appears whole or not at all, and a download resumes.
+safe: a file appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -49,8 +49,7 @@ def _list(_store: ModelStore, _send: Callable[..., None]) -> str:
 
 def _download(store: ModelStore, send: Callable[..., None], name: str = "") -> str:
     """A segmentation model comes with the slice classifier that it names."""
-    entry = store.entry(name or None)
-    entries = [entry, *([store.entry(entry.classifier)] if entry.classifier else [])]
+    entries = store.index.needed(name or None)
     total_bytes = sum(each.size_bytes for each in entries)
     before_bytes = 0
     for each in entries:

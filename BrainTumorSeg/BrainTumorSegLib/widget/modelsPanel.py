@@ -9,7 +9,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from BrainTumorSegLib.engine.models.index import ModelEntry
+from BrainTumorSegLib.engine.errors import ModelError
+from BrainTumorSegLib.engine.models.index import ModelEntry, ModelIndex
 from BrainTumorSegLib.jobs.activity import ChildWork, State
 from BrainTumorSegLib.widget.clicks import connectClicks, visibly
 from BrainTumorSegLib.widget.tables import fillTable, prepareTable
@@ -86,11 +87,15 @@ class ModelsPanel:
         """Keep the mirror for this and later sessions."""
         qt.QSettings().setValue(MIRROR_SETTING, self._ui.mirrorLineEdit.text.strip())
 
-    def withClassifier(self, name: str) -> list[ModelEntry]:
-        """The model of that name, "" for the recommended one, and the slice classifier that comes with it."""
-        chosen = [each for each in self._entries if each.name == name or (not name and _isRecommended(each))]
-        companions = {each.classifier for each in chosen if each.classifier}
-        return chosen + [each for each in self._entries if each.name in companions]
+    def withClassifier(self, name: str) -> tuple[ModelEntry, ...]:
+        """The model of that name, "" for the recommended one, and the slice classifier that comes with it.
+
+        Nothing for a name that is not in the index: the engine refuses it, and says which there are.
+        """
+        try:
+            return ModelIndex(tuple(self._entries)).needed(name or None)
+        except ModelError:
+            return ()
 
     def onWorkChanged(self, work: ChildWork) -> None:
         """Show how an action goes and, at its end, what is on the disk now."""
@@ -113,7 +118,7 @@ class ModelsPanel:
 
     def _isIncomplete(self, entry: ModelEntry | None) -> bool:
         """Whether a download of this model, with its classifier, would bring anything, as far as is known."""
-        needed = self.withClassifier(entry.name) if entry is not None else []
+        needed = self.withClassifier(entry.name) if entry is not None else ()
         return any(self.states.get(each.name) != "installed" for each in needed)
 
     def _begin(self, action: str, *operands: str) -> None:

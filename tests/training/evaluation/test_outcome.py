@@ -21,7 +21,6 @@ from brain_tumor_training.evaluation.summary import summarise
 from brain_tumor_training.main import main
 from brain_tumor_training.metrics.overlap import count_slices
 from brain_tumor_training.metrics.surface import SurfaceDistances
-from brain_tumor_training.program.checkout import staged_checkout
 from brain_tumor_training.program.command import SegmentCommand
 from brain_tumor_training.program.outputs import OutputFiles
 from brain_tumor_training.program.worker import segment_worker
@@ -180,12 +179,22 @@ def test_a_failing_program_ends_the_evaluation_with_its_words(
     assert not (tmp_path / "out" / "metrics.json").exists()
 
 
+def test_a_release_folder_without_an_index_is_refused_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_data_set(tmp_path, patients=1)
+    (tmp_path / "empty").mkdir()
+    arguments = ["--data", str(tmp_path), "--release", str(tmp_path / "empty")]
+    assert main(["evaluate", str(tmp_path / "out"), *arguments]) == 2
+    assert "has no index.json. Export a model into it first" in capsys.readouterr().err
+
+
 def test_the_warm_worker_gives_the_very_masks_of_the_command(tmp_path: Path, release: Path) -> None:
     options = RunSettings(gate=0.0, threshold=0.4, device="cpu", tta=False)
-    with staged_checkout(release) as code, segment_worker(code) as worker:
+    with segment_worker(release) as worker:
         for name in write_data_set(tmp_path, patients=1):
             with KaggleSource(tmp_path / "kaggle_3m" / name).open() as study:
-                warm, cold = (one.run(study.paths, options) for one in (worker, SegmentCommand(code)))
+                warm, cold = (one.run(study.paths, options) for one in (worker, SegmentCommand(release)))
             np.testing.assert_array_equal(warm.mask, cold.mask)
             np.testing.assert_array_equal(warm.probability, cold.probability)
             assert warm.mask.any()
@@ -267,8 +276,8 @@ def test_an_interrupted_evaluation_goes_on_only_with_what_the_same_models_and_op
 
 def test_an_outcome_survives_its_file(tmp_path: Path, release: Path) -> None:
     study_folder = write_patient(tmp_path, "TCGA_CS_0001_20000101")
-    with staged_checkout(release) as code, KaggleSource(study_folder).open() as study:
-        outcome = outcome_of(study, SegmentCommand(code).run(study.paths, RunSettings(gate=0.0)))
+    with KaggleSource(study_folder).open() as study:
+        outcome = outcome_of(study, SegmentCommand(release).run(study.paths, RunSettings(gate=0.0)))
     outcome = replace(outcome, surface=SurfaceDistances(float("inf"), 0.0))
     OutcomeFolder(tmp_path / "kept", {"a": (1, 2)}).save(outcome)
     again = OutcomeFolder(tmp_path / "kept", {"a": [1, 2]}).load(outcome.name)

@@ -9,21 +9,20 @@ from typing import Any
 
 from brain_tumor_training.bundles.description import LICENCE, BundleDescription
 from BrainTumorSegLib.engine.files import atomic_path
-
-INDEX = "index.json"
+from BrainTumorSegLib.engine.models.store import INDEX_FILE
 
 
 def write_index(folder: Path, descriptions: list[BundleDescription]) -> Path:
     """Writes ``folder/index.json`` for bundles that lie there; the first of each task becomes the default."""
-    (folder / INDEX).unlink(missing_ok=True)
+    (folder / INDEX_FILE).unlink(missing_ok=True)
     for description in descriptions:
         update_index(folder, description)
-    return folder / INDEX
+    return folder / INDEX_FILE
 
 
 def update_index(folder: Path, description: BundleDescription) -> Path:
     """Lists a bundle that lies in ``folder``, in place of an earlier version; the first of a task is the default."""
-    index = folder / INDEX
+    index = folder / INDEX_FILE
     models = json.loads(index.read_text())["models"] if index.exists() else []
     earlier = next((one for one in models if one["name"] == description.name), None)
     others = [one for one in models if one is not earlier]

@@ -17,12 +17,11 @@ from brain_tumor_training.evaluation.changes import CHANGES
 from brain_tumor_training.evaluation.kept_outcomes import OutcomeFolder
 from brain_tumor_training.evaluation.outcome import PatientOutcome, evaluate
 from brain_tumor_training.evaluation.studies import EvaluationSource, data_sources, folder_sources
-from brain_tumor_training.program.checkout import staged_checkout
 from brain_tumor_training.program.command import SegmentCommand
 from brain_tumor_training.program.outputs import SegmentsStudies
 from brain_tumor_training.program.worker import segment_worker
 from BrainTumorSegLib.engine.errors import InputError
-from BrainTumorSegLib.engine.models.store import ModelStore
+from BrainTumorSegLib.engine.models.store import INDEX_FILE, ModelStore
 from BrainTumorSegLib.engine.settings import RunSettings
 
 WORK = "work"
@@ -102,8 +101,11 @@ class Models:
     def releases(self, patients: Patients, work: Path) -> Mapping[int | None, Path | None]:
         """The release folder for each fold, None for the installed models; models of runs are exported into ``work``.
 
-        Raises InputError as FoldRuns does.
+        Raises InputError for a release folder without an index, and as FoldRuns does.
         """
+        if self.release is not None and not (self.release / INDEX_FILE).is_file():
+            action = "Export a model into it first (braintumorseg-train export)."
+            raise InputError(f"{self.release} has no {INDEX_FILE}.", action)
         if self.runs is None:
             return defaultdict(lambda: self.release)
         by_fold: dict[int | None, Path | None] = {}
@@ -182,25 +184,15 @@ class Measurement:
 
     @contextmanager
     def _segmenter(self, release: Path | None) -> Iterator[SegmentsStudies]:
-        with _code(release) as code:
-            if self.cold:
-                yield SegmentCommand(code)
-                return
-            with segment_worker(code) as worker:
-                yield worker
+        if self.cold:
+            yield SegmentCommand(release)
+            return
+        with segment_worker(release) as worker:
+            yield worker
 
     def _made_by(self, release: Path | None, options: RunSettings) -> dict[str, Any]:
         if release is None:
             models = [f"{one.name} {one.version} {one.sha256}" for one in ModelStore.default().entries()]
         else:
-            models = [hashlib.sha256((release / "index.json").read_bytes()).hexdigest()]
+            models = [hashlib.sha256((release / INDEX_FILE).read_bytes()).hexdigest()]
         return {"models": models, "options": options.arguments(), "cold": self.cold}
-
-
-@contextmanager
-def _code(release: Path | None) -> Iterator[Path | None]:
-    if release is None:
-        yield None
-        return
-    with staged_checkout(release) as code:
-        yield code

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from brain_tumor_training.program.outputs import OutputFiles, Segmentation, environment_with
+from brain_tumor_training.program.outputs import OutputFiles, Segmentation, models_option
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from BrainTumorSegLib.engine.settings import RunSettings
 from BrainTumorSegLib.engine.study.reading import StudyPaths
@@ -17,9 +17,9 @@ from BrainTumorSegLib.engine.study.reading import StudyPaths
 
 @dataclass(frozen=True)
 class SegmentCommand:
-    """How to call it. code: a folder with BrainTumorSegLib to run instead of this process's own (see staging)."""
+    """How to call it. models: a folder of models to use instead of the installed ones."""
 
-    code: Path | None = None
+    models: Path | None = None
 
     def run(self, paths: StudyPaths, options: RunSettings) -> Segmentation:
         """Segments a study. Raises BrainTumorSegError with the command's own words if it fails."""
@@ -32,13 +32,12 @@ class SegmentCommand:
             return outputs.read(paths.flair, seconds)
 
     def _call(self, arguments: list[str]) -> None:
-        command = [sys.executable, "-m", "BrainTumorSegLib", "segment", *arguments]
+        command = [sys.executable, "-m", "BrainTumorSegLib", "segment", *models_option(self.models), *arguments]
         done = subprocess.run(
             command,
             capture_output=True,
             text=True,
             check=False,
-            env=environment_with(self.code),
             stdin=subprocess.DEVNULL,
         )
         if done.returncode:

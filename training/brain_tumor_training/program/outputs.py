@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,8 +16,6 @@ from BrainTumorSegLib.engine.settings import RunSettings
 from BrainTumorSegLib.engine.study.axial import AxialOrder
 from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
 from BrainTumorSegLib.engine.study.reading import StudyPaths
-
-_CODE_VARIABLE = "PYTHONPATH"
 
 
 @dataclass(frozen=True)
@@ -73,13 +70,9 @@ class OutputFiles:
         return Segmentation(mask, probability, json.loads(self.report.read_text()), seconds)
 
 
-def environment_with(code: Path | None) -> dict[str, str]:
-    """This process's environment; a child with it imports BrainTumorSegLib from ``code``, if given."""
-    environment = dict(os.environ)
-    if code is not None:
-        earlier = environment.get(_CODE_VARIABLE)
-        environment[_CODE_VARIABLE] = os.pathsep.join([str(code), *([earlier] if earlier else [])])
-    return environment
+def models_option(models: Path | None) -> list[str]:
+    """The arguments by which the program uses a folder of models; none for the installed ones."""
+    return [] if models is None else ["--models", str(models)]
 
 
 def _axial(path: Path, geometry: Geometry) -> npt.NDArray[Any]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from brain_tumor_training.program.outputs import OutputFiles, Segmentation, environment_with
+from brain_tumor_training.program.outputs import OutputFiles, Segmentation, models_option
 from BrainTumorSegLib.client.process import Event, WorkerProcess
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from BrainTumorSegLib.engine.settings import RunSettings
@@ -50,9 +50,9 @@ class SegmentWorker:
 
 
 @contextmanager
-def segment_worker(code: Path | None = None) -> Iterator[SegmentWorker]:
-    """A worker for as long as the block runs. code: a folder with BrainTumorSegLib to run instead of our own."""
-    process = WorkerProcess([sys.executable, "-m", "BrainTumorSegLib", "worker"], environment_with(code))
+def segment_worker(models: Path | None = None) -> Iterator[SegmentWorker]:
+    """A worker for as long as the block runs. models: a folder of models to use instead of the installed ones."""
+    process = WorkerProcess([sys.executable, "-m", "BrainTumorSegLib", "worker", *models_option(models)])
     process.start()
     try:
         yield SegmentWorker(process)

@@ -1,29 +1,32 @@
-"""One file over HTTP(S), resumed where it was cut, or from a mirror folder.
+"""One model file from a server or a mirror folder, by pooch: whole and with its SHA-256, or not at all.
 
-Its size is checked here; the caller checks its SHA-256. Messages begin in lower case: the caller says what was wanted.
+Messages begin in lower case: the caller says what was wanted.
 """
 
 from __future__ import annotations
 
-import io
+import contextlib
+import ipaddress
 import logging
 import re
-import time
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
 
 from BrainTumorSegLib.engine.errors import Cancelled, ModelError
-from BrainTumorSegLib.engine.files import output_errors
+from BrainTumorSegLib.engine.models.index import ModelEntry
 
 if TYPE_CHECKING:
-    from BrainTumorSegLib.engine.models.http_stream import Head
+    import requests
 
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.1
-_OK, _PARTIAL, _RANGE_NOT_SATISFIABLE = 200, 206, 416
+_CHUNK_BYTES = 64 * 1024
+_OK = 200
 _WORTH_A_RETRY = {408, 425, 429, 500, 502, 503, 504}
 _MEANING = {
     401: ": it wants a password",
@@ -32,185 +35,298 @@ _MEANING = {
     407: ": the proxy wants a password",
     410: ": the file is no longer there",
 }
+_CORRECT_MIRROR = "Correct the mirror's address: https://HOST/FOLDER."
 
 
 @dataclass(frozen=True)
 class DownloadSettings:
-    """How patient a download is, and through which proxy it goes.
+    """How patient a download is.
 
-    connect_timeout_s: for the connection. read_timeout_s: without one new byte. attempts: in a row without one new
-    byte. backoff_s: wait before the second of them; it doubles each time. proxy: an URL that replaces what the
-    environment (HTTPS_PROXY, NO_PROXY, the system's settings) says.
+    connect_timeout_s: for the connection. read_timeout_s: without one new byte. attempts: in all; pooch waits a second
+    longer before each.
     """
 
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 30.0
     attempts: int = 4
-    backoff_s: float = 1.0
-    proxy: str | None = None
 
 
-@dataclass(frozen=True)
-class Transfer:
-    """One file to bring: where it grows, how large it will be, who is told and who may stop it.
+@dataclass
+class _Receipt:
+    """What has arrived, written by the thread that receives and read by the one that waits.
 
-    part: the unfinished file. on_progress gets the bytes that are there and the bytes in all.
+    furthest_bytes: of all attempts. is_complete: whether the last attempt brought every byte.
     """
 
-    part: Path
     size_bytes: int
-    on_progress: Callable[[int, int], None]
-    is_cancelled: Callable[[], bool]
-
-    @property
-    def done_bytes(self) -> int:
-        """Size of the part, 0 where there is none."""
-        return self.part.stat().st_size if self.part.exists() else 0
-
-    @property
-    def etag_file(self) -> Path:
-        """Where the server's name for the content of ``part`` is kept between two sessions."""
-        return self.part.with_name(self.part.name + ".etag")
-
-    def discard(self) -> None:
-        """Remove the part and what is remembered about it."""
-        self.part.unlink(missing_ok=True)
-        self.etag_file.unlink(missing_ok=True)
+    furthest_bytes: int = 0
+    attempts: int = 0
+    is_complete: bool = False
+    abandoned: threading.Event = field(default_factory=threading.Event)
+    error: Exception | None = None
 
 
-class Interrupted(Exception):  # noqa: N818 - an event that a retry answers, never seen outside
-    """The transfer stopped for a reason that may pass; the text says which."""
+class _CutShortError(ValueError):
+    """A body without length ended early. A ValueError, which pooch answers with another attempt."""
 
 
-def download_file(url: str, transfer: Transfer, settings: DownloadSettings) -> None:
-    """Complete the part from an http(s) address, asking only for what it still lacks.
+def bring_file(
+    entry: ModelEntry,
+    base_url: str,
+    folder: Path,
+    settings: DownloadSettings,
+    on_progress: Callable[[int, int], None],
+    is_cancelled: Callable[[], bool],
+) -> Path:
+    """Bring the entry's file from an https address or a folder into ``folder``, verified, and say where it is.
 
-    The part stays when the transfer stops early, so that the next call goes on from there. Raises ModelError where
-    the server can't be reached, refuses or has another file; OutputError where the part can't be written; Cancelled
-    within 0.2 s of the wish.
+    on_progress gets the bytes done and the bytes in all, never falling. Plain http is taken from this computer only.
+    Raises ModelError where the server can't be reached, refuses or has another file; OSError where ``folder`` can't be
+    written; Cancelled within 0.2 s of the wish, while the thread that receives notices at its next byte.
     """
-    failures = 0
-    while True:
-        before = transfer.done_bytes
-        try:
-            _attempt(url, transfer, settings)
-            return
-        except Interrupted as reason:
-            failures = 1 if transfer.done_bytes > before else failures + 1
-            logger.info("Download interrupted (%s), attempt %d of %d", reason, failures, settings.attempts)
-            if failures >= settings.attempts:
-                raise ModelError(
-                    f"the transfer failed {failures} times in a row, at last because {reason}."
-                ) from reason
-        _wait(settings.backoff_s * 2 ** (failures - 1), transfer.is_cancelled)
+    receipt = _Receipt(entry.size_bytes)
+    receive = _receiver(entry, base_url, folder, settings, receipt)
+    on_progress(0, entry.size_bytes)
+    # In a thread of its own: looking up a name, connecting and a stalled body can't be interrupted, but a cancel or
+    # Ctrl-C must not wait for them.
+    thread = threading.Thread(target=_run, args=(receive, receipt), name="download", daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            if is_cancelled():
+                raise Cancelled
+            thread.join(_POLL_S)
+            on_progress(receipt.furthest_bytes, entry.size_bytes)
+    finally:
+        receipt.abandoned.set()
+    if receipt.error is not None:
+        raise _explained(receipt.error, receipt, settings) from receipt.error
+    return folder / entry.file
 
 
-def copy_file(source: Path, transfer: Transfer) -> None:
-    """Copy a file from a local or network folder to the part.
+def is_address(base_url: str) -> bool:
+    """Whether a mirror is meant as an address; otherwise it is a folder."""
+    return re.match(r"https?:", base_url, re.IGNORECASE) is not None
 
-    Raises ModelError where it can't be read or has another size, OutputError where the part can't be written.
-    """
 
-    def next_piece() -> bytes:
-        if transfer.is_cancelled():
+def host_of(base_url: str) -> str:
+    """The host of an address, without a user name or password that it may hold; a folder as it is."""
+    if not is_address(base_url):
+        return base_url
+    with contextlib.suppress(ValueError):
+        return urlsplit(base_url).hostname or "the mirror"
+    return "the mirror"
+
+
+def _receiver(
+    entry: ModelEntry, base_url: str, folder: Path, settings: DownloadSettings, receipt: _Receipt
+) -> Callable[[], None]:
+    """What brings the file, every attempt included. Raises ModelError for a mirror that can't be one."""
+    if is_address(base_url):
+        _check_address(base_url, "the mirror")
+        downloader, retries = _http_downloader(settings, receipt), settings.attempts - 1
+    elif Path(base_url).expanduser().is_dir():
+        base_url = str(Path(base_url).expanduser())
+        downloader, retries = _folder_downloader(receipt), 0
+    else:
+        raise ModelError("the mirror is neither an https address nor a folder.", _CORRECT_MIRROR)
+
+    def receive() -> None:
+        import pooch  # takes 0.2 s to import: only when needed
+
+        pooch.get_logger().setLevel(logging.CRITICAL)  # it prints addresses, which may hold a password
+        source = pooch.Pooch(
+            path=folder,
+            base_url=base_url.rstrip("/") + "/",
+            registry={entry.file: f"sha256:{entry.sha256}"},
+            retry_if_failed=retries,
+        )
+        source.fetch(entry.file, downloader=downloader)
+
+    return receive
+
+
+def _run(receive: Callable[[], None], receipt: _Receipt) -> None:
+    try:
+        receive()
+    except Exception as error:  # noqa: BLE001 - every kind is raised again in the caller's thread
+        receipt.error = error
+
+
+class _Sink:
+    """The file that an attempt writes: counts, takes no byte too many, and none that nobody waits for any more."""
+
+    def __init__(self, stream: IO[bytes], receipt: _Receipt) -> None:
+        self._stream, self._receipt = stream, receipt
+        self.done_bytes = 0
+
+    def write(self, piece: bytes) -> None:
+        """Raises ModelError for more than the file's bytes, Cancelled, and OSError."""
+        if self._receipt.abandoned.is_set():
             raise Cancelled
-        return stream.read(1024 * 1024)
+        self.done_bytes += len(piece)
+        if self.done_bytes > self._receipt.size_bytes:
+            expected = self._receipt.size_bytes
+            raise ModelError(f"more than the expected {expected} bytes were sent: it is another file.")
+        self._stream.write(piece)
+        self._receipt.furthest_bytes = max(self._receipt.furthest_bytes, self.done_bytes)
 
+    def flush(self) -> None:
+        """A full disk is seen here."""
+        self._stream.flush()
+
+
+@contextlib.contextmanager
+def _attempt(path: str, receipt: _Receipt) -> Iterator[_Sink]:
+    receipt.attempts += 1
+    receipt.is_complete = False
+    if receipt.abandoned.is_set():
+        raise Cancelled
+    with Path(path).open("wb") as stream:
+        sink = _Sink(stream, receipt)
+        yield sink
+    if sink.done_bytes < receipt.size_bytes:
+        raise _CutShortError(f"the connection was cut at {sink.done_bytes} of {receipt.size_bytes} bytes")
+    receipt.is_complete = True
+
+
+def _folder_downloader(receipt: _Receipt) -> Callable[..., None]:
+    def copy(source: str, output_file: str, _pooch: Any) -> None:
+        with _attempt(output_file, receipt) as sink:
+            for piece in _pieces(Path(source), receipt):
+                sink.write(piece)
+
+    return copy
+
+
+def _pieces(source: Path, receipt: _Receipt) -> Iterator[bytes]:
     try:
         with source.open("rb") as stream:
-            _check_size(source.stat().st_size, transfer)
-            _write(iter(next_piece, b""), 0, transfer)
+            _check_size(source.stat().st_size, receipt)
+            yield from iter(lambda: stream.read(_CHUNK_BYTES), b"")
     except OSError as error:
         raise ModelError(f"{source} can't be read: {error.strerror or error}.") from error
 
 
-def _attempt(url: str, transfer: Transfer, settings: DownloadSettings) -> None:
-    from BrainTumorSegLib.engine.models.http_stream import open_url  # requests takes 0.1 s to import: only when needed
+def _http_downloader(settings: DownloadSettings, receipt: _Receipt) -> Callable[..., None]:
+    def check_answer(response: requests.Response, *_: Any, **__: Any) -> None:
+        """Called by requests for every answer, redirects included, before anything follows from it."""
+        if response.is_redirect:
+            _check_address(
+                urljoin(response.url, response.headers["Location"]), f"{host_of(response.url)} redirects and"
+            )
+        elif response.status_code == _OK:
+            _check_length(response.headers.get("Content-Length"), receipt)
+        elif response.status_code not in _WORTH_A_RETRY:
+            meaning = _MEANING.get(response.status_code, "")
+            raise ModelError(f"the server answered {response.status_code}{meaning}.")
 
-    if (offset := transfer.done_bytes) > transfer.size_bytes:
-        transfer.discard()
-        offset = 0
-    if offset == transfer.size_bytes:
+    def receive(url: str, output_file: str, pooch_: Any) -> None:
+        import requests
+        from pooch import HTTPDownloader
+
+        download = HTTPDownloader(
+            chunk_size=_CHUNK_BYTES,
+            timeout=(settings.connect_timeout_s, settings.read_timeout_s),
+            headers={"Accept-Encoding": "identity"},  # or the length would not be the file's
+            hooks={"response": check_answer},
+        )
+        with _attempt(output_file, receipt) as sink:
+            try:
+                download(url, sink, pooch_)
+            except requests.RequestException as error:
+                if (final := _final(error, host_of(url))) is not None:
+                    raise final from error
+                raise
+
+    return receive
+
+
+def _check_address(url: str, whose: str) -> None:
+    """Raises ModelError unless it is an https address, or one of this computer."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port  # asking for the port checks it
+        if not host and parts.scheme in {"http", "https"}:
+            raise ValueError("it names no host")
+    except ValueError as error:
+        raise ModelError(f"{whose} has a malformed address: {error}.", _CORRECT_MIRROR) from error
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        raise ModelError(f"{whose} has an address without https, which is refused.", _CORRECT_MIRROR)
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _check_length(announced: str | None, receipt: _Receipt) -> None:
+    if announced is None:
         return
-    with open_url(url, _range_headers(transfer, offset), settings, transfer.is_cancelled) as (head, body):
-        _write(body, _start_of_body(head, transfer, offset), transfer)
-    if transfer.done_bytes < transfer.size_bytes:
-        raise Interrupted(f"the connection was cut at {transfer.done_bytes} of {transfer.size_bytes} bytes")
+    if not re.fullmatch(r"[0-9]{1,18}", announced):
+        raise ModelError(f"the server announced a length that is no number of bytes ({announced[:40]!r}).")
+    _check_size(int(announced), receipt)
 
 
-def _range_headers(transfer: Transfer, offset: int) -> dict[str, str]:
-    # identity: a range of a compressed body would be no range of the file.
-    headers = {"Accept-Encoding": "identity"}
-    if offset:
-        headers["Range"] = f"bytes={offset}-"
-        if transfer.etag_file.is_file():
-            headers["If-Range"] = transfer.etag_file.read_text(encoding="ascii")
-    return headers
+def _check_size(found_bytes: int, receipt: _Receipt) -> None:
+    if found_bytes != receipt.size_bytes:
+        raise ModelError(f"another file is there: {found_bytes} bytes instead of {receipt.size_bytes}.")
 
 
-def _start_of_body(head: Head, transfer: Transfer, offset: int) -> int:
-    """Where in the file the answer's body begins. Raises Interrupted or ModelError for an answer of no use."""
-    if head.status == _PARTIAL:
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", head.headers.get("Content-Range", ""))
-        if found and int(found[1]) == offset and found[2] in {"*", str(transfer.size_bytes)}:
-            return offset
-        transfer.discard()
-        raise Interrupted("the server sent another part of the file than was asked for")
-    if head.status == _RANGE_NOT_SATISFIABLE:
-        transfer.discard()
-        raise Interrupted("the file on the server is shorter than the part that is here")
-    if head.status in _WORTH_A_RETRY:
-        raise Interrupted(f"the server answered {head.status}")
-    if head.status != _OK:
-        raise ModelError(f"the server answered {head.status}{_MEANING.get(head.status, '')}.")
-    if "Content-Length" in head.headers:
-        _check_size(int(head.headers["Content-Length"]), transfer)
-    _remember_etag(head, transfer)
-    return 0
+def _final(error: requests.RequestException, host: str) -> ModelError | None:
+    """What a network error means that no further attempt would mend; None for any other."""
+    import requests
+
+    if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return ModelError(
+            f"the certificate of {host} could not be verified.",
+            "If your institution inspects secure connections, set REQUESTS_CA_BUNDLE to its certificate file.",
+        )
+    if isinstance(error, requests.exceptions.ProxyError):
+        return ModelError(f"the proxy on the way to {host} failed.", "Check the setting HTTPS_PROXY.")
+    passing = (
+        requests.exceptions.ConnectionError,
+        requests.exceptions.Timeout,
+        requests.exceptions.ChunkedEncodingError,
+        requests.exceptions.HTTPError,
+    )
+    if isinstance(error, passing):
+        return None
+    return ModelError(f"the address of {host} can't be used ({type(error).__name__}).", _CORRECT_MIRROR)
 
 
-def _remember_etag(head: Head, transfer: Transfer) -> None:
-    """Keep the server's strong name of this content: If-Range with it never joins the halves of two files."""
-    etag = head.headers.get("ETag", "")
-    with output_errors(transfer.part):
-        transfer.etag_file.unlink(missing_ok=True)
-        if re.fullmatch(r'"[\x21\x23-\x7e]*"', etag):
-            transfer.etag_file.write_text(etag, encoding="ascii")
+def _explained(error: Exception, receipt: _Receipt, settings: DownloadSettings) -> Exception:
+    """What ended a download, in words; an error of ours or of the disk as it is."""
+    import requests
+
+    if isinstance(error, requests.RequestException):
+        reason = _passing_reason(error, settings)
+    elif isinstance(error, _CutShortError):
+        reason = str(error)
+    elif isinstance(error, ValueError) and receipt.is_complete:
+        return ModelError("its SHA-256 is not the published one: it is another file, or was changed on the way.")
+    elif isinstance(error, ValueError):
+        return ModelError(f"the address can't be used ({type(error).__name__}).", _CORRECT_MIRROR)
+    else:
+        return error
+    return ModelError(f"the transfer failed {receipt.attempts} times in a row, at last because {reason}.")
 
 
-def _write(pieces: Iterator[bytes], start: int, transfer: Transfer) -> None:
-    """Write the pieces into the part from byte ``start``. Raises ModelError for more than the file's bytes."""
-    done = start
-    with output_errors(transfer.part):
-        # Unbuffered: what was received is in the part whatever happens next, and a full disk is seen at the write.
-        stream = transfer.part.open("ab" if start else "wb", buffering=0)
-    with stream:
-        transfer.on_progress(done, transfer.size_bytes)
-        for piece in pieces:
-            done += len(piece)
-            if done > transfer.size_bytes:
-                transfer.discard()
-                raise ModelError(f"more than the expected {transfer.size_bytes} bytes were sent: it is another file.")
-            with output_errors(transfer.part):
-                _write_whole(stream, piece)
-            transfer.on_progress(done, transfer.size_bytes)
+def _passing_reason(error: requests.RequestException, settings: DownloadSettings) -> str:
+    import requests
 
-
-def _write_whole(stream: io.FileIO, piece: bytes) -> None:
-    """Write all of a piece: an unbuffered write may take only its beginning (then the next says why)."""
-    left = memoryview(piece)
-    while left:
-        left = left[stream.write(left) :]
-
-
-def _check_size(found_bytes: int, transfer: Transfer) -> None:
-    if found_bytes != transfer.size_bytes:
-        raise ModelError(f"another file is there: {found_bytes} bytes instead of {transfer.size_bytes}.")
-
-
-def _wait(seconds: float, is_cancelled: Callable[[], bool]) -> None:
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        if is_cancelled():
-            raise Cancelled
-        time.sleep(min(left, _POLL_S))
+    if isinstance(error, requests.exceptions.HTTPError) and error.response is not None:
+        return f"the server answered {error.response.status_code}"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the secure connection failed"
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return f"no connection within {settings.connect_timeout_s:g} s"
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, TimeoutError):
+            return f"nothing was received for {settings.read_timeout_s:g} s"
+        if isinstance(inner, OSError) and not isinstance(inner, requests.RequestException) and inner.strerror:
+            return inner.strerror  # the operating system's own words, such as "Connection refused"
+        inner = inner.__cause__ or inner.__context__
+    return "the connection was cut"

@@ -71,6 +71,14 @@ class ModelIndex:
             raise ModelError("The index of models names no default segmentation model.", f"Choose {self._choice()}.")
         raise ModelError(f"There is no model named {name!r}.", f"Choose {self._choice()}.")
 
+    def needed(self, name: str | None = None) -> tuple[ModelEntry, ...]:
+        """The model of that name (None: the default) and the slice classifier that it names: what a run needs.
+
+        Raises ModelError if there is no such model.
+        """
+        entry = self.entry(name)
+        return (entry,) if entry.classifier is None else (entry, self.entry(entry.classifier))
+
     def with_sha256(self, sha256: str) -> ModelEntry | None:
         """The model whose file has this SHA-256, or None."""
         return next((entry for entry in self.models if entry.sha256 == sha256), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from BrainTumorSegLib.engine.models.bundle import Bundle, load_bundle
-from BrainTumorSegLib.engine.models.index import ModelProvenance
+from BrainTumorSegLib.engine.models.index import ModelEntry, ModelProvenance
 from BrainTumorSegLib.engine.models.store import ModelStore
 
 
@@ -24,13 +24,10 @@ def load_model(store: ModelStore, name: str | None = None) -> Model:
 
     Raises ModelError where a file is missing, damaged or not usable.
     """
-    entry = store.entry(name)
-    segmentation, provenance = _load(store, entry.name)
-    if entry.classifier is None:
-        return Model(segmentation, provenance)
-    return Model(segmentation, provenance, *_load(store, entry.classifier))
+    (segmentation, provenance), *classifier = (_load(store, entry) for entry in store.index.needed(name))
+    return Model(segmentation, provenance, *(classifier[0] if classifier else ()))
 
 
-def _load(store: ModelStore, name: str) -> tuple[Bundle, ModelProvenance]:
-    entry = store.entry(name)
-    return load_bundle(store.path(name)), ModelProvenance(entry.name, entry.version, entry.sha256, entry.licence)
+def _load(store: ModelStore, entry: ModelEntry) -> tuple[Bundle, ModelProvenance]:
+    provenance = ModelProvenance(entry.name, entry.version, entry.sha256, entry.licence)
+    return load_bundle(store.path(entry.name)), provenance

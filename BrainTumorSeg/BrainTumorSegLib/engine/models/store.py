@@ -8,17 +8,14 @@ import hashlib
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
-
-import filelock
-import platformdirs
 
 from BrainTumorSegLib.engine.errors import Cancelled, InputError, ModelError, OutputError
-from BrainTumorSegLib.engine.files import atomic_path, output_errors, publish
-from BrainTumorSegLib.engine.models.download import DownloadSettings, Transfer, copy_file, download_file
+from BrainTumorSegLib.engine.files import TEMPORARY_PREFIX, atomic_path, output_errors, publish
+from BrainTumorSegLib.engine.models.download import DownloadSettings, bring_file, host_of
 from BrainTumorSegLib.engine.models.index import ModelEntry, ModelIndex, read_index
 
 logger = logging.getLogger(__name__)
@@ -27,8 +24,10 @@ BASE_URL = "https://github.com/BrainTumorSeg/SlicerBrainTumorSeg/releases/downlo
 """Where model files will be published, as BASE_URL/FILE. Not decided yet, and nothing answers there: until then models
 come from a source checkout's release folder, a mirror (BRAINTUMORSEG_MIRROR) or an imported file."""
 
+INDEX_FILE = "index.json"
 HOME_VARIABLE = "BRAINTUMORSEG_HOME"
 MIRROR_VARIABLE = "BRAINTUMORSEG_MIRROR"
+MODELS_VARIABLE = "BRAINTUMORSEG_MODELS"
 
 _LOCK_POLL_S = 0.1
 _SPARE_BYTES = 1024 * 1024
@@ -54,28 +53,37 @@ def _never_cancelled() -> bool:
 class ModelStore:
     """The models of one index on this machine.
 
-    home: this application's data folder; the user's copies are in its folder "models". release_folder: the model
-    files of a source checkout, used in place and never written to. base_url: the http(s) address, or the folder, that
-    holds the files for download. A model is installed only if its SHA-256 is right at the time of asking.
+    home: this application's data folder; the user's copies are in its folder "models". models_folder: other model
+    files, used in place and never written to: a source checkout's, or those of BRAINTUMORSEG_MODELS. base_url: the
+    https address, or the folder, that holds the files for download. A model is installed only if its SHA-256 is right
+    at the time of asking.
     """
 
     index: ModelIndex
     home: Path
-    release_folder: Path | None = None
+    models_folder: Path | None = None
     base_url: str = BASE_URL
     download_settings: DownloadSettings = field(default_factory=DownloadSettings)
 
     @classmethod
-    def default(cls, environment: Mapping[str, str] = os.environ) -> ModelStore:
+    def default(cls, environment: Mapping[str, str] = os.environ, models_folder: Path | None = None) -> ModelStore:
         """The store of this user: the checkout's or the packaged index, and the settings in the environment.
 
-        Reads BRAINTUMORSEG_HOME (instead of the user data folder) and BRAINTUMORSEG_MIRROR (an http(s) address or a
-        folder); downloads also honour HTTPS_PROXY and NO_PROXY. Raises ModelError without a valid index.
+        models_folder: a folder with index.json and the model files that it lists, used instead of both; else that of
+        BRAINTUMORSEG_MODELS. Reads BRAINTUMORSEG_HOME (instead of the user data folder) and BRAINTUMORSEG_MIRROR (an
+        https address or a folder); downloads also honour HTTPS_PROXY and NO_PROXY. Raises ModelError without a valid
+        index, InputError where the folder has none.
         """
-        release_folder = find_release_folder(Path(__file__))
-        index_path = release_folder / "index.json" if release_folder else find_packaged_index(Path(__file__))
+        chosen = models_folder or find_models_folder(environment)
+        if chosen is not None and not (chosen / INDEX_FILE).is_file():
+            raise InputError(
+                f"The folder of models {chosen} has no index.json.",
+                f"Name a folder that holds it and the models that it lists, by --models or {MODELS_VARIABLE}.",
+            )
+        folder = chosen or find_release_folder(Path(__file__))
+        index_path = folder / INDEX_FILE if folder else find_packaged_index(Path(__file__))
         mirror = environment.get(MIRROR_VARIABLE) or BASE_URL
-        return cls(read_index(index_path), find_home(environment), release_folder, mirror)
+        return cls(read_index(index_path), find_home(environment), folder, mirror)
 
     @property
     def cache_folder(self) -> Path:
@@ -119,8 +127,8 @@ class ModelStore:
     ) -> Path:
         """Bring the model onto this machine, unless it is here and whole, and say where it is.
 
-        on_progress gets the bytes done and the bytes in all. A transfer that was cut goes on where it stopped; an
-        earlier file stays until the new one is complete and verified. Processes that ask at once share one transfer.
+        on_progress gets the bytes done and the bytes in all. An earlier file stays until the new one is
+        complete and verified. Processes that ask at once share one transfer.
         Raises ModelError (unreachable, refused, wrong SHA-256), OutputError (disk full, no permission) or Cancelled.
         """
         entry = self.entry(name)
@@ -147,27 +155,32 @@ class ModelStore:
         return entry
 
     def remove(self, name: str | None = None) -> None:
-        """Delete this user's copy of the model and any partial download of it; a checkout's own file stays.
+        """Delete this user's copy of the model and what interrupted ones left; one in a folder of models stays.
 
         Raises ModelError if there is nothing to delete, OutputError where that is not permitted.
         """
         entry = self.entry(name)
-        cached, part = self._cached(entry), self._part(entry)
-        if not cached.exists() and not part.exists():
+        cached = self._cached(entry)
+        if not cached.exists():
             raise self._nothing_to_remove(entry)
         with self._locked(_never_cancelled), output_errors(cached):
-            Transfer(part, entry.size_bytes, _ignore_progress, _never_cancelled).discard()
+            self._clear_leftovers()
             cached.unlink(missing_ok=True)
 
     def _cached(self, entry: ModelEntry) -> Path:
         return self.cache_folder / entry.file
 
-    def _part(self, entry: ModelEntry) -> Path:
-        return self.cache_folder / f"{entry.file}.part"
+    def _clear_leftovers(self) -> None:
+        """Remove what killed processes left half-done; under the lock, so that nobody is still at it."""
+        for path in self.cache_folder.glob(f"{TEMPORARY_PREFIX}*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def _copies(self, entry: ModelEntry) -> tuple[Path, ...]:
-        """Every file here that should be this model, the checkout's first."""
-        folders = (self.release_folder, self.cache_folder)
+        """Every file here that should be this model, those used in place first."""
+        folders = (self.models_folder, self.cache_folder)
         paths = (folder / entry.file for folder in folders if folder)
         return tuple(path for path in paths if os.path.isfile(path))  # no error in a folder that can't be entered
 
@@ -177,6 +190,8 @@ class ModelStore:
     @contextlib.contextmanager
     def _locked(self, is_cancelled: Callable[[], bool]) -> Iterator[None]:
         """Alone among all processes in the cache folder, made if need be. The system frees the lock of a dead one."""
+        import filelock  # only when needed: doctor opens a store to say that this is missing
+
         lock_path = self.cache_folder / ".lock"
         lock = filelock.FileLock(lock_path)
         with _cache_errors(lock_path):
@@ -196,36 +211,22 @@ class ModelStore:
         self, entry: ModelEntry, on_progress: Callable[[int, int], None], is_cancelled: Callable[[], bool]
     ) -> Path:
         """Transfer, verify and publish one model, under the lock."""
-        transfer = Transfer(self._part(entry), entry.size_bytes, on_progress, is_cancelled)
-        was_begun = transfer.done_bytes > 0
-        self._check_space(transfer)
-        self._transfer(entry, transfer)
-        if was_begun and not _is_whole(transfer.part, entry):
-            # What was there before may have been of another file: only a transfer from its start can tell.
-            transfer.discard()
-            self._transfer(entry, transfer)
-        found = _sha256(transfer.part)
-        if found != entry.sha256:
-            transfer.discard()
-            raise self._not_downloaded(entry, ModelError(f"its SHA-256 is {found} instead of {entry.sha256}."))
-        publish(transfer.part, self._cached(entry))
-        transfer.discard()
+        self._clear_leftovers()
+        self._check_space(entry)
+        # Errors at the end are ignored: on Windows an abandoned transfer holds its file a moment longer.
+        with tempfile.TemporaryDirectory(
+            prefix=TEMPORARY_PREFIX, dir=self.cache_folder, ignore_cleanup_errors=True
+        ) as folder:
+            try:
+                path = bring_file(entry, self.base_url, Path(folder), self.download_settings, on_progress, is_cancelled)
+            except ModelError as error:
+                raise self._not_downloaded(entry, error) from error
+            publish(path, self._cached(entry))
         logger.info("Installed model %s %s", entry.name, entry.version)
         return self._cached(entry)
 
-    def _transfer(self, entry: ModelEntry, transfer: Transfer) -> None:
-        try:
-            if _is_address(self.base_url):
-                download_file(f"{self.base_url.rstrip('/')}/{entry.file}", transfer, self.download_settings)
-            elif (folder := Path(self.base_url).expanduser()).is_dir():
-                copy_file(folder / entry.file, transfer)
-            else:
-                raise ModelError("the mirror is neither an http(s) address nor a folder.")
-        except ModelError as error:
-            raise self._not_downloaded(entry, error) from error
-
-    def _check_space(self, transfer: Transfer) -> None:
-        needed = transfer.size_bytes - transfer.done_bytes + _SPARE_BYTES
+    def _check_space(self, entry: ModelEntry) -> None:
+        needed = entry.size_bytes + _SPARE_BYTES
         free = shutil.disk_usage(self.cache_folder).free
         if free < needed:
             raise OutputError(
@@ -264,7 +265,7 @@ class ModelStore:
     def _not_downloaded(self, entry: ModelEntry, reason: ModelError) -> ModelError:
         unpublished = " No models are published there yet." if self.base_url == BASE_URL else ""
         return ModelError(
-            f"Model {entry.name} {entry.version} can't be downloaded from {_display(self.base_url)}: {reason.message}"
+            f"Model {entry.name} {entry.version} can't be downloaded from {host_of(self.base_url)}: {reason.message}"
             f"{unpublished}",
             f"{reason.action or 'Check the network.'} Or get {entry.file} another way and run `braintumorseg models "
             f"import FILE`, or set {MIRROR_VARIABLE} to an address or a folder that has it.",
@@ -273,7 +274,7 @@ class ModelStore:
     def _nothing_to_remove(self, entry: ModelEntry) -> ModelError:
         if self._copies(entry):
             return ModelError(
-                f"Model {entry.name} belongs to the source checkout, in {self.release_folder}, which is left alone.",
+                f"Model {entry.name} belongs to the folder {self.models_folder}, which is left alone.",
                 "Delete the file there yourself if you mean to.",
             )
         return ModelError(f"Model {entry.name} is not installed.", "There is nothing to remove.")
@@ -284,13 +285,21 @@ def find_home(environment: Mapping[str, str]) -> Path:
     chosen = environment.get(HOME_VARIABLE)
     if chosen:
         return Path(chosen).expanduser().absolute()
+    import platformdirs  # only when needed, as filelock
+
     return Path(platformdirs.user_data_dir("BrainTumorSeg", appauthor=False))
+
+
+def find_models_folder(environment: Mapping[str, str]) -> Path | None:
+    """The folder of models that BRAINTUMORSEG_MODELS names, if it names one."""
+    chosen = environment.get(MODELS_VARIABLE)
+    return Path(chosen).expanduser().absolute() if chosen else None
 
 
 def find_release_folder(start: Path) -> Path | None:
     """The release folder of the source checkout that holds ``start``, if it is in one."""
     for folder in start.resolve().parents:
-        if (folder / "pyproject.toml").is_file() and (folder / "release" / "index.json").is_file():
+        if (folder / "pyproject.toml").is_file() and (folder / "release" / INDEX_FILE).is_file():
             return folder / "release"
     return None
 
@@ -334,12 +343,3 @@ def _is_whole(path: Path, entry: ModelEntry) -> bool:
         raise ModelError(
             f"The model file {path} can't be read: {error.strerror or error}.", "Check its permissions and the disk."
         ) from error
-
-
-def _is_address(base_url: str) -> bool:
-    return urlsplit(base_url).scheme in {"http", "https"}
-
-
-def _display(base_url: str) -> str:
-    """The host, without a user name or password that the address may hold; a folder as it is."""
-    return urlsplit(base_url).hostname or base_url if _is_address(base_url) else base_url

@@ -5,25 +5,21 @@ from __future__ import annotations
 import enum
 import importlib.metadata
 import os
-import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from BrainTumorSegLib.engine.errors import BrainTumorSegError, ModelError, OutputError
 from BrainTumorSegLib.engine.files import check_writable
 from BrainTumorSegLib.engine.foreign_errors import is_out_of_memory
 from BrainTumorSegLib.engine.models.index import ModelEntry
 from BrainTumorSegLib.engine.models.store import HOME_VARIABLE, ModelState, ModelStore
+from BrainTumorSegLib.engine.service.packages import is_recent, needed_packages, required_version
 
 PYTHON_FLOOR = (3, 11)
-PACKAGE_FLOORS: Mapping[str, str] = {"torch": "2.8", "monai": "1.6", "SimpleITK": "2.3", "numpy": "1.26"}
-"""The oldest versions that work, the same as in pyproject.toml."""
 NEEDED_MEMORY_BYTES = 1_000_000_000
 """What a study takes at most; the design's limit."""
 NEEDED_OUTPUT_BYTES = 100_000_000
@@ -33,6 +29,7 @@ _NVIDIA_SMI_TIMEOUT_S = 10
 _IN_SLICER = (
     "In Slicer, click 'Install Python packages...' under 'This computer', or 'Install from folder...' without internet."
 )
+_REINSTALL = f"Install it again with python -m pip. {_IN_SLICER}"
 
 
 class Status(enum.Enum):
@@ -61,29 +58,29 @@ class NvidiaGpu:
     driver: str
 
 
-def examine(store: ModelStore, output_folder: Path | None = None) -> tuple[Finding, ...]:
+def examine(open_store: Callable[[], ModelStore], output_folder: Path | None = None) -> tuple[Finding, ...]:
     """Look at Python, packages, torch, processor, GPU, memory, disk, permissions, weights and licences.
 
-    output_folder: where results will go, examined too. Imports torch, so it belongs into the engine's own process;
-    raises nothing: whatever fails is a finding.
+    open_store: opens the store of models. output_folder: where results will go, examined too. Imports torch, so it
+    belongs into the engine's own process; raises nothing: whatever fails is a finding. Of the packages that it looks
+    for it needs none.
     """
-    return tuple(_look_at_everything(store, output_folder))
+    return tuple(_look_at_everything(open_store, output_folder))
 
 
-def _look_at_everything(store: ModelStore, output_folder: Path | None) -> Iterator[Finding]:
+def _look_at_everything(open_store: Callable[[], ModelStore], output_folder: Path | None) -> Iterator[Finding]:
     yield python_finding(sys.version_info[:3])
-    for package, floor in PACKAGE_FLOORS.items():
-        yield package_finding(package, floor)
+    for package, requirement in needed_packages().items():
+        yield package_finding(package, requirement)
     torch_finding = import_finding()
     yield torch_finding
     if torch_finding.status is Status.OK:
         yield processor_finding()
         yield gpu_finding()
-    yield memory_finding(psutil.virtual_memory().available)
-    yield folder_finding("model folder", _nearest_existing(store.cache_folder), _missing_bytes(store))
+    yield _free_memory_finding()
     if output_folder is not None:
         yield folder_finding("output folder", output_folder, NEEDED_OUTPUT_BYTES)
-    yield from weights_findings(store)
+    yield from _store_findings(open_store)
     yield Finding("use", Status.OK, "BrainTumorSeg is for research and not a medical device: check every result.")
 
 
@@ -97,15 +94,15 @@ def python_finding(version: tuple[int, ...]) -> Finding:
     return Finding("python", Status.PROBLEM, message, f"Install Python {floor} or newer.")
 
 
-def package_finding(package: str, floor: str) -> Finding:
-    """Whether a package is installed in a version that works, without importing it."""
-    remedy = f"Install it: python -m pip install '{package}>={floor}'. {_IN_SLICER}"
+def package_finding(package: str, requirement: str) -> Finding:
+    """Whether a package is installed in a version that works, without importing it. requirement: as pip takes it."""
+    remedy = f"Install it: python -m pip install '{requirement}'. {_IN_SLICER}"
     try:
         version = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return Finding(package, Status.PROBLEM, f"{package} is not installed.", remedy)
-    if _numbers(version) < _numbers(floor):
-        message = f"{package} {version} is too old: {floor} or newer is needed."
+    if not is_recent(version, requirement):
+        message = f"{package} {version} is too old: {required_version(requirement)} is needed."
         return Finding(package, Status.PROBLEM, message, remedy)
     return Finding(package, Status.OK, f"{package} {version}.")
 
@@ -184,6 +181,14 @@ def find_nvidia_gpus() -> tuple[NvidiaGpu, ...]:
     return tuple(NvidiaGpu(name.strip(), driver.strip()) for name, driver in rows)
 
 
+def _free_memory_finding() -> Finding:
+    try:
+        import psutil
+    except ImportError as error:
+        return Finding("memory", Status.PROBLEM, f"The free memory is not known: {_reason(error)}", _REINSTALL)
+    return memory_finding(psutil.virtual_memory().available)
+
+
 def memory_finding(available_bytes: int) -> Finding:
     """Whether enough main memory is free."""
     message = (
@@ -209,10 +214,22 @@ def folder_finding(name: str, folder: Path, needed_bytes: int) -> Finding:
     return Finding(name, Status.PROBLEM, message, f"Free some space there. {_home_remedy(name)}".strip())
 
 
+def _store_findings(open_store: Callable[[], ModelStore]) -> Iterator[Finding]:
+    try:
+        store = open_store()
+    except ImportError as error:
+        yield Finding("weights", Status.PROBLEM, f"The models can't be looked for: {_reason(error)}", _REINSTALL)
+    except BrainTumorSegError as error:
+        yield Finding("weights", Status.PROBLEM, error.message, error.action)
+    else:
+        yield folder_finding("model folder", _nearest_existing(store.cache_folder), _missing_bytes(store))
+        yield from weights_findings(store)
+
+
 def weights_findings(store: ModelStore) -> Iterator[Finding]:
     """Whether the default model and its classifier, and whatever else is installed, are whole; and their licences."""
     try:
-        needed = _default_models(store)
+        needed = store.index.needed()
     except ModelError as error:
         yield Finding("weights", Status.PROBLEM, error.message, error.action)
         return
@@ -234,15 +251,10 @@ def _weights_finding(store: ModelStore, entry: ModelEntry) -> Finding:
     return Finding(f"weights {entry.name}", Status.OK, f"Model {entry.name} {entry.version}: SHA-256 verified.")
 
 
-def _default_models(store: ModelStore) -> tuple[ModelEntry, ...]:
-    model = store.entry()
-    return (model, store.entry(model.classifier)) if model.classifier else (model,)
-
-
 def _missing_bytes(store: ModelStore) -> int:
     """What is still to be downloaded for the default model."""
     try:
-        return sum(each.size_bytes for each in _default_models(store) if not _is_installed(store, each))
+        return sum(each.size_bytes for each in store.index.needed() if not _is_installed(store, each))
     except ModelError:
         return 0  # weights_findings says why
 
@@ -264,7 +276,5 @@ def _home_remedy(name: str) -> str:
     return f"Or set {HOME_VARIABLE} to another folder." if name == "model folder" else ""
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    """The release numbers of a version: "2.13.0+cpu" gives (2, 13, 0)."""
-    found = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(number) for number in found[0].split(".")) if found else ()
+def _reason(error: ImportError) -> str:
+    return f"{error.name or 'a package'} can't be loaded."

@@ -11,6 +11,7 @@ from BrainTumorSegLib.engine.service.server import Request, Send, ThrottledProgr
 from BrainTumorSegLib.engine.settings import CHOICES
 
 if TYPE_CHECKING:
+    from BrainTumorSegLib.engine.models.store import ModelStore
     from BrainTumorSegLib.engine.output.writing import OutputPaths
     from BrainTumorSegLib.engine.service.run import SegmenterCache, SegmentJob
 
@@ -22,23 +23,36 @@ _FIELDS: dict[str, tuple[type, ...]] = {
 
 
 class WorkerCommands:
-    """The worker's commands; keeps the network loaded between them."""
+    """The worker's commands; keeps the network loaded between them. open_store: opens the store of models, for each."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_store: Callable[[], ModelStore] | None = None) -> None:
+        self._open_store = open_store or _default_store
         self._segmenters: SegmenterCache | None = None
 
     def table(self) -> dict[str, Work]:
         """What does each command that takes time."""
-        return {"segment": self._segment, "doctor": _doctor}
+        return {"segment": self._segment, "doctor": self._doctor}
 
     def _segment(self, request: Request, send: Send, is_cancelled: Callable[[], bool]) -> None:
         from BrainTumorSegLib.engine.output.writing import build_report
         from BrainTumorSegLib.engine.service.run import SegmenterCache, run_job
 
         job = parse_job(request)
-        self._segmenters = self._segmenters or SegmenterCache()
+        self._segmenters = self._segmenters or SegmenterCache(self._open_store)
         result = run_job(job, self._segmenters, ThrottledProgress(send), is_cancelled)
         send("done", report=build_report(result), files=_files(job.outputs))
+
+    def _doctor(self, _request: Request, send: Send, _is_cancelled: Callable[[], bool]) -> None:
+        from BrainTumorSegLib.engine.service.doctor import examine
+
+        findings = examine(self._open_store)
+        send(
+            "done",
+            findings=[
+                {"name": each.name, "status": each.status.value, "message": each.message, "remedy": each.remedy}
+                for each in findings
+            ],
+        )
 
 
 def parse_job(request: Request) -> SegmentJob:
@@ -86,15 +100,7 @@ def _files(outputs: OutputPaths) -> dict[str, str | None]:
     return {name: None if (path := getattr(outputs, name)) is None else str(path) for name in names}
 
 
-def _doctor(_request: Request, send: Send, _is_cancelled: Callable[[], bool]) -> None:
+def _default_store() -> ModelStore:
     from BrainTumorSegLib.engine.models.store import ModelStore
-    from BrainTumorSegLib.engine.service.doctor import examine
 
-    findings = examine(ModelStore.default(), None)
-    send(
-        "done",
-        findings=[
-            {"name": each.name, "status": each.status.value, "message": each.message, "remedy": each.remedy}
-            for each in findings
-        ],
-    )
+    return ModelStore.default()

@@ -76,10 +76,10 @@ class SegmenterCache:
     def require(self, model: str | None, device: str) -> None:
         """Find within milliseconds that a model is missing. Raises ModelError as ``ModelStore.path`` does."""
         store = self._open_store()
-        entry = store.entry(model)
-        if self._segmenter is None or self._key != (entry.sha256, device):
-            for name in filter(None, (entry.name, entry.classifier)):
-                store.path(name)
+        needed = store.index.needed(model)
+        if self._segmenter is None or self._key != (needed[0].sha256, device):
+            for entry in needed:
+                store.path(entry.name)
 
     def get(self, model: str | None, device: str) -> Segmenter:
         """The segmenter for this model and device. Raises ModelError or InputError as ``load_segmenter`` does."""
