@@ -27,7 +27,7 @@ NEEDED_OUTPUT_BYTES = 100_000_000
 
 _NVIDIA_SMI_TIMEOUT_S = 10
 _IN_SLICER = (
-    "In Slicer, click 'Install Python packages...' under 'This computer', or 'Install from folder...' without internet."
+    "In Slicer, click 'Install packages...' under 'This computer', or 'Install from folder...' without internet."
 )
 _REINSTALL = f"Install it again with python -m pip. {_IN_SLICER}"
 
