@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from BrainTumorSegLib.engine.models.bundle import load_bundle
-from BrainTumorSegLib.engine.models.index import ModelEntry, ModelTask, read_index
+from BrainTumorSegLib.engine.models.index import ModelEntry, read_index
+from BrainTumorSegLib.engine.networks.registry import Task
 from command import REPOSITORY
 
 RELEASE = REPOSITORY / "release"
@@ -30,9 +31,9 @@ def test_every_file_of_the_release_is_listed() -> None:
 def test_there_is_a_default_model_with_its_classifier() -> None:
     index = read_index(RELEASE / "index.json")
     default = index.entry()
-    assert default.task is ModelTask.SEGMENTATION
+    assert default.task is Task.SEGMENTATION
     assert default.classifier is not None
-    assert index.entry(default.classifier).task is ModelTask.CLASSIFICATION
+    assert index.entry(default.classifier).task is Task.CLASSIFICATION
 
 
 def test_the_release_is_small_enough_to_download_in_a_hospital() -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from BrainTumorSegLib.cli.main import main
-from BrainTumorSegLib.engine.models.index import ModelEntry, ModelIndex, ModelTask
+from BrainTumorSegLib.engine.models.index import ModelEntry, ModelIndex
 from BrainTumorSegLib.engine.models.store import ModelStore
+from BrainTumorSegLib.engine.networks.registry import Task
 
 
-def publish(folder: Path, name: str, task: ModelTask, classifier: str | None = None) -> ModelEntry:
+def publish(folder: Path, name: str, task: Task, classifier: str | None = None) -> ModelEntry:
     """Put a file into the folder that stands for the server, and describe it."""
     content = f"the weights of {name}".encode() * 100
     (folder / f"{name}-1.0.0.zip").write_bytes(content)
@@ -36,8 +37,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "server"
     folder.mkdir()
     entries = (
-        publish(folder, "outline", ModelTask.SEGMENTATION, classifier="gate"),
-        publish(folder, "gate", ModelTask.CLASSIFICATION),
+        publish(folder, "outline", Task.SEGMENTATION, classifier="gate"),
+        publish(folder, "gate", Task.CLASSIFICATION),
     )
     store = ModelStore(ModelIndex(entries), home=tmp_path / "home", base_url=str(folder))
     monkeypatch.setattr(ModelStore, "default", lambda: store)
@@ -115,7 +116,7 @@ def test_import_of_another_file_is_refused(server: Path, capsys: pytest.CaptureF
 def test_a_folder_of_models_can_be_named(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    entry = publish(tmp_path, "own", ModelTask.SEGMENTATION)
+    entry = publish(tmp_path, "own", Task.SEGMENTATION)
     (tmp_path / "index.json").write_text(json.dumps({"schema": 1, "models": [asdict(entry)]}))
     assert main(["models", *(each.format(tmp_path) for each in arguments)]) == 0
     assert capsys.readouterr().out.splitlines()[1].split()[:3] == ["own", "1.0.0", "installed"]

@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 
-from BrainTumorSegLib.engine.errors import InputError, MemoryExhaustedError
+from BrainTumorSegLib.engine.errors import DefectError, InputError, MemoryExhaustedError
 from BrainTumorSegLib.engine.foreign_errors import translate
 from BrainTumorSegLib.engine.settings import SegmentSettings
+from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
 
 
 def test_our_own_error_comes_back_unchanged() -> None:
@@ -66,3 +68,10 @@ def test_defect_says_where_in_our_code_it_happened() -> None:
     known = translate(caught.value)
     assert (known.kind, known.exit_code) == ("defect", 1)
     assert "engine/settings.py, line" in known.message
+
+
+def test_what_only_this_program_can_get_wrong_is_a_defect_and_no_bad_input() -> None:
+    geometry = Geometry((3, 3, 3), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    with pytest.raises(DefectError, match="does not fit a grid.*This is a defect") as raised:
+        Volume(np.zeros((2, 2, 2)), geometry)
+    assert (raised.value.kind, raised.value.exit_code) == ("defect", 1)

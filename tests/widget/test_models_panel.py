@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from BrainTumorSegLib.engine.models.index import ModelEntry, ModelTask
+from BrainTumorSegLib.engine.models.index import ModelEntry
+from BrainTumorSegLib.engine.networks.registry import Task
 
 
-def entry(name: str, task: ModelTask, classifier: str | None = None) -> ModelEntry:
+def entry(name: str, task: Task, classifier: str | None = None) -> ModelEntry:
     licence = "CC-BY-NC-SA-4.0"
     file = f"{name}-1.0.0.zip"
     return ModelEntry(
@@ -18,7 +19,7 @@ def entry(name: str, task: ModelTask, classifier: str | None = None) -> ModelEnt
     )
 
 
-ENTRIES = (entry("net", ModelTask.SEGMENTATION, "slices"), entry("slices", ModelTask.CLASSIFICATION))
+ENTRIES = (entry("net", Task.SEGMENTATION, "slices"), entry("slices", Task.CLASSIFICATION))
 
 # Answers as the child does, from the states it is started with; a download makes all installed.
 CHILD = """

@@ -39,6 +39,10 @@ class BrainTumorSegError(Exception):
         return f"{self.message} {self.action}".strip()
 
 
+class DefectError(BrainTumorSegError):
+    """Something that can only be wrong in this program itself; nothing that a user gave."""
+
+
 class InputError(BrainTumorSegError):
     """The study, a setting or a path given by the user can't be used."""
 

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from BrainTumorSegLib.engine.errors import BrainTumorSegError, OutputError
+from BrainTumorSegLib.engine.errors import DefectError, OutputError
 
 TEMPORARY_PREFIX = ".braintumorseg-"
 """Begins the name of every file that is only half written; one left by a power cut can be deleted."""
@@ -152,7 +152,7 @@ def _temporary_beside(target: Path) -> Path:
 
 def _flush_to_disk(temporary: Path, target: Path) -> None:
     if not temporary.is_file():
-        raise BrainTumorSegError(f"Nothing was written for {target}.", "This is a defect; please report it.")
+        raise DefectError(f"Nothing was written for {target}.", "This is a defect; please report it.")
     with output_errors(target), temporary.open("rb+") as stream:
         os.fsync(stream.fileno())
 

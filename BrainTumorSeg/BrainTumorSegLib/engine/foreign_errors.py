@@ -6,7 +6,7 @@ import re
 import traceback
 from pathlib import Path
 
-from BrainTumorSegLib.engine.errors import BrainTumorSegError, MemoryExhaustedError
+from BrainTumorSegLib.engine.errors import BrainTumorSegError, DefectError, MemoryExhaustedError
 
 PACKAGE_FOLDER = Path(__file__).parents[1]
 
@@ -50,7 +50,7 @@ def translate(error: Exception) -> BrainTumorSegError:
             "Install BrainTumorSeg's requirements into this Python; `braintumorseg doctor` says which.",
         )
     text = " ".join(f"{type(error).__name__}: {error}".split())
-    return BrainTumorSegError(f"This is a defect, {text}{_place(error)}.", "Please report it.")
+    return DefectError(f"This is a defect, {text}{_place(error)}.", "Please report it.")
 
 
 def _place(error: Exception) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.errors import GeometryError
+from BrainTumorSegLib.engine.errors import DefectError, GeometryError
 from BrainTumorSegLib.engine.inference.normalisation import normalise_sequence
 from BrainTumorSegLib.engine.inference.preprocessing import AxialSlices, neighbour_step, prepare
 from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
@@ -126,5 +126,12 @@ def test_neighbours_lie_about_five_millimetres_away(slices: int, distance_mm: fl
 
 def test_restoring_another_shape_is_refused() -> None:
     slices: AxialSlices = prepare(_study())
-    with pytest.raises(GeometryError, match=r"\(3, 256, 256\) do not fit the slices \(12, 256, 256\)"):
+    with pytest.raises(DefectError, match=r"\(3, 256, 256\) do not fit the slices \(12, 256, 256\)"):
         slices.restore(np.zeros((3, 256, 256), np.float32))
+
+
+@pytest.mark.parametrize("spacing_mm", [(0.9, 0.9, 5.0), (0.5, 0.5, 5.0)], ids=["as it is", "resampled"])
+def test_the_way_back_can_be_gone_again(spacing_mm: tuple[float, float, float]) -> None:
+    slices = prepare(_study((300, 320, 12), spacing_mm))
+    once, again = (slices.restore(slices.sequences[1]) for _ in range(2))
+    np.testing.assert_array_equal(once, again)

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.errors import GeometryError
+from BrainTumorSegLib.engine.errors import DefectError
 from BrainTumorSegLib.engine.measurement.lesions import binary_entropy, find_lesions, slice_measures
 from BrainTumorSegLib.engine.study.axial import AxialOrder, axial_geometry
 from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
@@ -124,7 +124,7 @@ def test_empty_mask_has_no_lesions() -> None:
 
 
 def test_mask_of_another_shape_is_refused() -> None:
-    with pytest.raises(GeometryError, match=r"\(2, 2, 2\).*does not fit a grid of \(12, 16, 20\).*report it"):
+    with pytest.raises(DefectError, match=r"\(2, 2, 2\).*does not fit a grid of \(12, 16, 20\).*report it"):
         find_lesions(np.zeros((2, 2, 2), bool), PLAIN)
 
 

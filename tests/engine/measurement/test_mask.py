@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.errors import GeometryError
+from BrainTumorSegLib.engine.errors import DefectError
 from BrainTumorSegLib.engine.measurement.mask import bounding_box, label_components, mask_from_probability
 from result_phantoms import AXIAL, grid
 
@@ -64,5 +64,5 @@ def test_bounding_box_holds_every_voxel_and_no_more() -> None:
 
 
 def test_probability_of_another_shape_is_refused() -> None:
-    with pytest.raises(GeometryError, match=r"\(3, 3, 3\).*does not fit a grid of \(10, 11, 12\).*report it"):
+    with pytest.raises(DefectError, match=r"\(3, 3, 3\).*does not fit a grid of \(10, 11, 12\).*report it"):
         mask_from_probability(np.zeros((3, 3, 3), np.float32), GEOMETRY, 0.5, 0)

@@ -12,13 +12,14 @@ import pytest
 
 from BrainTumorSegLib.engine.errors import Cancelled, ModelError
 from BrainTumorSegLib.engine.models.download import DownloadSettings, bring_file
-from BrainTumorSegLib.engine.models.index import ModelEntry, ModelTask
+from BrainTumorSegLib.engine.models.index import ModelEntry
+from BrainTumorSegLib.engine.networks.registry import Task
 from model_server import ModelServer, make_content, make_entry, serving
 
 CONTENT = make_content(200_000)
 QUICK = DownloadSettings(connect_timeout_s=2, read_timeout_s=0.3, attempts=2)
 ONE_ATTEMPT = DownloadSettings(connect_timeout_s=2, read_timeout_s=0.3, attempts=1)
-ENTRY = ModelEntry(**make_entry("model", CONTENT, task=ModelTask.SEGMENTATION))
+ENTRY = ModelEntry(**make_entry("model", CONTENT, task=Task.SEGMENTATION))
 
 
 @pytest.fixture

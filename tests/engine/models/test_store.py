@@ -17,7 +17,7 @@ import pytest
 
 from BrainTumorSegLib.engine.errors import BrainTumorSegError, Cancelled, InputError, ModelError, OutputError
 from BrainTumorSegLib.engine.models.download import DownloadSettings
-from BrainTumorSegLib.engine.models.index import ModelTask, parse_index, read_index
+from BrainTumorSegLib.engine.models.index import parse_index, read_index
 from BrainTumorSegLib.engine.models.store import (
     BASE_URL,
     ModelState,
@@ -26,6 +26,7 @@ from BrainTumorSegLib.engine.models.store import (
     find_packaged_index,
     find_release_folder,
 )
+from BrainTumorSegLib.engine.networks.registry import Task
 from model_server import ModelServer, make_content, make_entry, serving
 
 CONTENT = make_content(300_000)
@@ -79,7 +80,7 @@ def names_in(folder: Path) -> list[str]:
 def test_the_default_is_the_segmentation_model_and_others_go_by_name() -> None:
     index = parse_index(make_index())
     assert index.entry().name == "flair"
-    assert index.entry("slices").task is ModelTask.CLASSIFICATION
+    assert index.entry("slices").task is Task.CLASSIFICATION
     assert index.entry().classifier == "slices"
 
 

@@ -7,7 +7,7 @@ from copy import deepcopy
 import pytest
 import torch
 
-from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.errors import DefectError
 from BrainTumorSegLib.engine.networks.study_refiner import StudyRefiner
 from network_measures import build_on_meta, trainable
 
@@ -55,5 +55,5 @@ def test_it_is_small_beside_the_network_of_the_slices():
 
 @pytest.mark.parametrize("shape", [(1, 3, 5, 16, 16), (1, 4, 5, 12, 16), (4, 5, 16, 16)])
 def test_another_shape_is_refused(shape: tuple[int, ...]):
-    with pytest.raises(InputError, match=r"takes \[B, 4, D, H, W\] with sides that are multiples of 8, but got"):
+    with pytest.raises(DefectError, match=r"takes \[B, 4, D, H, W\] with sides that are multiples of 8, but got"):
         StudyRefiner()(torch.zeros(shape))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.errors import GeometryError
+from BrainTumorSegLib.engine.errors import DefectError
 from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
 from head_phantom import head
 
@@ -34,7 +34,7 @@ def test_mask_becomes_a_byte_image() -> None:
 
 def test_array_of_another_shape_is_refused() -> None:
     geometry = Geometry.of_image(head())
-    with pytest.raises(GeometryError, match=r"\(48, 56, 20\).*does not fit a grid of \(20, 56, 48\).*report it"):
+    with pytest.raises(DefectError, match=r"\(48, 56, 20\).*does not fit a grid of \(20, 56, 48\).*report it"):
         Volume(np.zeros(geometry.size_ijk), geometry)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.errors import GeometryError
+from BrainTumorSegLib.engine.errors import DefectError
 from BrainTumorSegLib.engine.settings import RunSettings
 from BrainTumorSegLib.engine.study.axial import AxialOrder
 from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
@@ -78,5 +78,5 @@ def models_option(models: Path | None) -> list[str]:
 def _axial(path: Path, geometry: Geometry) -> npt.NDArray[Any]:
     volume = Volume.of_image(sitk.ReadImage(str(path)))
     if not volume.geometry.is_close_to(geometry):
-        raise GeometryError(f"{path.name} does not lie on FLAIR's grid.", "This is a defect; please report it.")
+        raise DefectError(f"{path.name} does not lie on FLAIR's grid.", "This is a defect; please report it.")
     return AxialOrder.of(geometry).to_axial(volume.array)

@@ -6,6 +6,7 @@ already have the network's sampling.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,17 +17,12 @@ from monai.data import MetaTensor
 from monai.data.utils import compute_shape_offset
 from monai.transforms import Compose, ResizeWithPadOrCropd, Spacingd, SpatialCropd, Transform
 
-from BrainTumorSegLib.engine.errors import GeometryError
+from BrainTumorSegLib.engine.errors import DefectError, GeometryError
 from BrainTumorSegLib.engine.inference.normalisation import BACKGROUND, normalise_sequence
 from BrainTumorSegLib.engine.networks.inputs import CHANNELS, SIZE_PX
 from BrainTumorSegLib.engine.study.axial import AxialOrder
 from BrainTumorSegLib.engine.study.study import Study
 
-"""Order of the sequences everywhere in the engine: pre-contrast, FLAIR, post-contrast, as in the training data."""
-
-"""Network input channel -> (sequence, how many neighbour distances up)."""
-
-"""Rows and columns of the slices that networks see."""
 NOMINAL_SPACING_MM = 0.9
 """In-plane sampling to which others are brought: the middle of what is known of the training data (0.786 and 0.938)."""
 KEPT_SPACING_MM = (0.7, 1.2)
@@ -86,16 +82,17 @@ class AxialSlices:
     def restore(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Brings float32 [S, 256, 256] to FLAIR's own grid [K, J, I]; 0 outside the network's view.
 
-        Raises GeometryError if the shape is not that of the slices.
+        Raises DefectError if the shape is not that of the slices.
         """
         if values.shape != self.sequences.shape[1:]:
-            raise GeometryError(
+            raise DefectError(
                 f"Values of shape {values.shape} do not fit the slices {self.sequences.shape[1:]}.",
                 "This is a defect; please report it.",
             )
         # The inverse of resampling starts from the affine that the slices have now.
         tensor = MetaTensor(torch.from_numpy(np.ascontiguousarray(values))[None], affine=self._prepared.affine)
-        tensor.applied_operations = list(self._prepared.applied_operations)
+        # The inverse takes them off, nested ones too: a copy, so that the way back can be gone again.
+        tensor.applied_operations = copy.deepcopy(self._prepared.applied_operations)
         axial = self._transforms.inverse({_KEY: tensor})[_KEY][0].numpy()
         return np.ascontiguousarray(self._order.from_axial(axial), dtype=np.float32)
 

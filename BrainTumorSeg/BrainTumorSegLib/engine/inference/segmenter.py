@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -17,10 +17,8 @@ from BrainTumorSegLib.engine.inference.device import Compute, choose
 from BrainTumorSegLib.engine.inference.preprocessing import AxialSlices, prepare
 from BrainTumorSegLib.engine.inference.refinement import LOGIT_LIMIT, refine
 from BrainTumorSegLib.engine.inference.runner import NetworkRunner
-from BrainTumorSegLib.engine.inference.slice_scores import _through_gate, slice_probabilities
-from BrainTumorSegLib.engine.measurement.lesions import find_lesions
-from BrainTumorSegLib.engine.measurement.mask import mask_from_probability
-from BrainTumorSegLib.engine.measurement.measure import _left_out, _slice_scores
+from BrainTumorSegLib.engine.inference.slice_scores import slice_probabilities, through_gate
+from BrainTumorSegLib.engine.measurement.measure import Measures, measure
 from BrainTumorSegLib.engine.measurement.result import Result
 from BrainTumorSegLib.engine.models.loading import Model, load_model
 from BrainTumorSegLib.engine.models.store import ModelStore
@@ -33,8 +31,6 @@ Progress = Callable[[str, float], None]
 
 _SPANS = {"preprocess": (0.0, 0.1), "classify": (0.1, 0.4), "segment": (0.4, 0.95), "postprocess": (0.95, 1.0)}
 """Which part of the segmenter's work each stage is, roughly by its time."""
-
-"""Part of the kept volume that makes the pieces left out worth a sentence."""
 
 
 def load_segmenter(store: ModelStore, model_name: str | None = None, device: str = "auto") -> Segmenter:
@@ -89,12 +85,14 @@ class Segmenter:
             slices = prepare(study)
         with watch.stage("classify") as on_fraction:
             scores = self._classify_slices(slices, on_fraction, is_cancelled)
-        chosen = _through_gate(scores, used.gate, slices.neighbour_step, len(slices))
+        chosen = through_gate(scores, used.gate, slices.neighbour_step, len(slices))
         with watch.stage("segment") as on_fraction:
             maps = self._segment_slices(slices, chosen, used.tta, on_fraction, is_cancelled)
         with watch.stage("postprocess"):
-            result = self._result(study, slices, maps, scores, chosen, used)
-        return replace(result, timings_s=watch.timings_s)
+            probability = np.clip(slices.restore(maps), 0.0, 1.0)
+            shown = maps.max(axis=(1, 2)) if scores is None else scores
+            found = measure(study, probability, shown, chosen, used)
+        return self._result(study, probability, found, used, watch.timings_s)
 
     def _resolve(self, settings: SegmentSettings) -> UsedSettings:
         """The settings, with the model's recommendations where the user chose nothing."""
@@ -176,32 +174,27 @@ class Segmenter:
     def _result(
         self,
         study: Study,
-        slices: AxialSlices,
-        maps: npt.NDArray[np.float32],
-        scores: npt.NDArray[np.float32] | None,
-        chosen: npt.NDArray[np.bool_],
+        probability: npt.NDArray[np.float32],
+        found: Measures,
         used: UsedSettings,
+        timings_s: dict[str, float],
     ) -> Result:
-        """Everything that follows from the slices' maps [S, 256, 256]; timings are left out."""
-        probability = np.clip(slices.restore(maps), 0.0, 1.0)
-        mask = mask_from_probability(probability, study.geometry, used.threshold, used.min_volume_ml)
-        small = _left_out(probability, mask, study.geometry.voxel_volume_ml, used)
-        if scores is None:
-            scores = maps.max(axis=(1, 2))
+        """What was measured, with what is needed to trace it."""
         runners = [runner for runner in (self._segment, self._refine, self._classify) if runner]
         notes = [note for runner in runners for note in runner.notes]
         return Result(
             study=study,
-            mask=mask,
+            mask=found.mask,
             probability=probability,
-            slices=_slice_scores(study, mask, probability, scores, chosen),
-            lesions=find_lesions(mask, study.geometry),
+            slices=found.slices,
+            lesions=found.lesions,
             segmentation_model=self._model.segmentation_provenance,
             classifier_model=self._model.classifier_provenance,
             settings=used,
             device=str(self._segment.device),
             precision=str(self._segment.precision).removeprefix("torch."),
-            warnings=(*study.warnings, *notes, *small),
+            timings_s=timings_s,
+            warnings=(*study.warnings, *notes, *found.warnings),
         )
 
 

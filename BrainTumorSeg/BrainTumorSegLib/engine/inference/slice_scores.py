@@ -41,7 +41,7 @@ def highest_nearby(probabilities: npt.NDArray[np.float32], neighbour_step: int) 
     return highest
 
 
-def _through_gate(
+def through_gate(
     scores: npt.NDArray[np.float32] | None, gate: float, neighbour_step: int, slices: int
 ) -> npt.NDArray[np.bool_]:
     """Which slices to segment: all but those that are, with their neighbours on both sides, below the gate."""

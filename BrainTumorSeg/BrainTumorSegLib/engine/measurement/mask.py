@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.ndimage
 
-from BrainTumorSegLib.engine.errors import GeometryError
+from BrainTumorSegLib.engine.errors import DefectError
 from BrainTumorSegLib.engine.study.geometry import Geometry
 
 Mask = npt.NDArray[np.bool_]
@@ -59,7 +59,7 @@ def bounding_box(mask: Mask) -> tuple[slice, ...] | None:
 def check_shape(shape: tuple[int, ...], geometry: Geometry) -> None:
     """Raises GeometryError if an array of this shape does not lie on the grid."""
     if shape != geometry.shape_kji:
-        raise GeometryError(
+        raise DefectError(
             f"An array of shape {shape} (k, j, i) does not fit a grid of {geometry.shape_kji}.",
             "This is a defect; please report it.",
         )

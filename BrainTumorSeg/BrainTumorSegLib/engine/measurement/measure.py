@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
-from BrainTumorSegLib.engine.measurement.lesions import slice_measures
-from BrainTumorSegLib.engine.measurement.result import SliceScore
+from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
+from BrainTumorSegLib.engine.measurement.mask import mask_from_probability
+from BrainTumorSegLib.engine.measurement.result import Lesion, SliceScore
 from BrainTumorSegLib.engine.settings import UsedSettings
 from BrainTumorSegLib.engine.study.study import Study
 
 _MUCH_LEFT_OUT = 0.1
-
-
+"""Part of the kept volume that makes the pieces left out worth a sentence."""
 _NOISE_ML = 0.1
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What follows from a probability volume. mask: bool [K, J, I]; warnings: sentences about what was left out."""
+
+    mask: npt.NDArray[np.bool_]
+    slices: tuple[SliceScore, ...]
+    lesions: tuple[Lesion, ...]
+    warnings: tuple[str, ...]
+
+
+def measure(
+    study: Study,
+    probability: npt.NDArray[np.float32],
+    scores: npt.NDArray[np.float32],
+    segmented: npt.NDArray[np.bool_],
+    used: UsedSettings,
+) -> Measures:
+    """Mask, lesions and slice scores of a probability volume float32 [K, J, I] on FLAIR's grid, 0-1.
+
+    scores: tumour probability of each axial slice [S], inferior first. segmented: which of them the gate let through,
+    bool [S].
+    """
+    mask = mask_from_probability(probability, study.geometry, used.threshold, used.min_volume_ml)
+    return Measures(
+        mask=mask,
+        slices=_slice_scores(study, mask, probability, scores, segmented),
+        lesions=find_lesions(mask, study.geometry),
+        warnings=tuple(_left_out(probability, mask, study.geometry.voxel_volume_ml, used)),
+    )
 
 
 def _left_out(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -10,15 +9,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from BrainTumorSegLib.engine.errors import ModelError
+from BrainTumorSegLib.engine.networks.registry import Task
 
 SCHEMA = 1
-
-
-class ModelTask(enum.StrEnum):
-    """What a model is for."""
-
-    SEGMENTATION = "segmentation"
-    CLASSIFICATION = "classification"
 
 
 @dataclass(frozen=True)
@@ -32,7 +25,7 @@ class ModelEntry:
 
     name: str
     version: str
-    task: ModelTask
+    task: Task
     file: str
     sha256: str
     size_bytes: int
@@ -54,18 +47,18 @@ class ModelIndex:
         """Check what no single entry can show: unique names and files, companions that exist, one default a task."""
         _check(_unique(entry.name for entry in self.models), "two models have one name")
         _check(_unique(entry.file for entry in self.models), "two models have one file")
-        classifiers = {entry.name for entry in self.models if entry.task is ModelTask.CLASSIFICATION}
+        classifiers = {entry.name for entry in self.models if entry.task is Task.CLASSIFICATION}
         for entry in self.models:
             known = entry.classifier is None or entry.classifier in classifiers
             _check(known, f"model {entry.name} names the classifier {entry.classifier}, which is not in the index")
-        for task in ModelTask:
+        for task in Task:
             defaults = [entry.name for entry in self.models if entry.task is task and entry.default]
             _check(len(defaults) <= 1, f"several {task} models are the default: {', '.join(defaults)}")
 
     def entry(self, name: str | None = None) -> ModelEntry:
         """The model of that name; the default segmentation model for None. Raises ModelError if there is none."""
         for entry in self.models:
-            if entry.name == name or (name is None and entry.default and entry.task is ModelTask.SEGMENTATION):
+            if entry.name == name or (name is None and entry.default and entry.task is Task.SEGMENTATION):
                 return entry
         if name is None:
             raise ModelError("The index of models names no default segmentation model.", f"Choose {self._choice()}.")
@@ -121,7 +114,7 @@ def _parse_entry(number: int, item: object) -> ModelEntry:
         _check(is_valid(item[key]), f"model number {number} has {key} {item[key]!r}, which is not {need}")
     file = f"{item['name']}-{item['version']}.zip"
     _check(item["file"] == file, f"model number {number} has file {item['file']!r} instead of {file!r}")
-    return ModelEntry(**{**item, "task": ModelTask(item["task"])})
+    return ModelEntry(**{**item, "task": Task(item["task"])})
 
 
 def _matches(pattern: str) -> Callable[[object], bool]:
@@ -132,7 +125,7 @@ def _matches(pattern: str) -> Callable[[object], bool]:
 _RULES: tuple[tuple[str, Callable[[object], bool], str], ...] = (
     ("name", _matches(r"[A-Za-z0-9][A-Za-z0-9_+-]*"), "a name of letters, digits, '_', '+' and '-'"),
     ("version", _matches(r"[0-9]+(\.[0-9A-Za-z]+)*"), "a version such as '1.0.0'"),
-    ("task", _matches("|".join(ModelTask)), "'segmentation' or 'classification'"),
+    ("task", _matches("|".join(Task)), "'segmentation' or 'classification'"),
     ("sha256", _matches(r"[0-9a-f]{64}"), "64 lower-case hexadecimal digits"),
     ("size_bytes", lambda value: type(value) is int and value > 0, "a positive whole number"),
     ("licence", _matches(r".+"), "a text"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.errors import DefectError, InputError
 
 
 def check_input(x: torch.Tensor, channels: int, multiple: int = 16) -> None:
@@ -27,10 +27,10 @@ def check_input(x: torch.Tensor, channels: int, multiple: int = 16) -> None:
 
 
 def check_study(x: torch.Tensor, channels: int, multiple: int) -> None:
-    """Raises InputError unless x is [B, channels, D, H, W] with H and W positive multiples of ``multiple``."""
+    """Raises DefectError unless x is [B, channels, D, H, W] with H and W positive multiples of ``multiple``."""
     height, width = x.shape[-2:]
     if x.ndim != 5 or x.shape[1] != channels or not height or not width or height % multiple or width % multiple:
-        raise InputError(
+        raise DefectError(
             f"The network takes [B, {channels}, D, H, W] with sides that are multiples of {multiple}, but got an array "
             f"of shape {list(x.shape)}.",
             "This is a defect; please report it.",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 SEQUENCES = ("t1", "flair", "t1c")
-
-
+"""Order of the sequences everywhere in the engine: pre-contrast, FLAIR, post-contrast, as in the training data."""
 CHANNELS = {
     "t1": (0, 0),
     "flair": (1, 0),
@@ -12,6 +11,6 @@ CHANNELS = {
     "flair_below": (1, -1),
     "flair_above": (1, 1),
 }
-
-
+"""Network input channel -> (sequence, how many neighbour distances up)."""
 SIZE_PX = 256
+"""Rows and columns of the slices that networks see."""

@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any
 
 from BrainTumorSegLib import __version__
-from BrainTumorSegLib.engine.errors import BrainTumorSegError
+from BrainTumorSegLib.engine.errors import DefectError
 from BrainTumorSegLib.engine.measurement.result import Lesion, Result, SliceScore, summarise
 from BrainTumorSegLib.engine.models.index import ModelProvenance
 from BrainTumorSegLib.engine.settings import settings_schema
@@ -111,5 +111,5 @@ def _software() -> dict[str, Any]:
 def _rounded(value: float, decimals: int) -> float:
     """A finite float without a negative zero."""
     if not math.isfinite(value):
-        raise BrainTumorSegError(f"A measure of the result is {value}.", "This is a defect; please report it.")
+        raise DefectError(f"A measure of the result is {value}.", "This is a defect; please report it.")
     return round(float(value), decimals) + 0.0

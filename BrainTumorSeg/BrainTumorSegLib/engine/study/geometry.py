@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.errors import GeometryError
+from BrainTumorSegLib.engine.errors import DefectError
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Volume:
     def __post_init__(self) -> None:
         """Raises GeometryError if array and grid differ in shape."""
         if self.array.shape != self.geometry.shape_kji:
-            raise GeometryError(
+            raise DefectError(
                 f"An array of shape {self.array.shape} (k, j, i) does not fit a grid of {self.geometry.shape_kji}.",
                 "This is a defect; please report it.",
             )
