@@ -87,6 +87,8 @@ def bring_file(
     receipt = _Receipt(entry.size_bytes)
     receive = _receiver(entry, base_url, folder, settings, receipt)
     on_progress(0, entry.size_bytes)
+    if is_cancelled():
+        raise Cancelled
     # In a thread of its own: looking up a name, connecting and a stalled body can't be interrupted, but a cancel or
     # Ctrl-C must not wait for them.
     thread = threading.Thread(target=_run, args=(receive, receipt), name="download", daemon=True)
