@@ -25,13 +25,8 @@ from BrainTumorSegLib.engine.inference.segmenter import load_segmenter
 from BrainTumorSegLib.engine.measurement.result import Result
 from BrainTumorSegLib.engine.models.index import read_index
 from BrainTumorSegLib.engine.models.store import ModelStore, find_home
-from BrainTumorSegLib.engine.study.reading import (
-    StudyPaths,
-    never,
-    read_registered_study,
-    read_study,
-    study_from_images,
-)
+from BrainTumorSegLib.engine.study.alignment import by_header, by_registration
+from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study, study_from_images
 
 BRIGHT_PERCENTILE = 99.0
 
@@ -65,8 +60,8 @@ def main() -> None:
     segmenter = load_segmenter(store, arguments.model)
     for name, study in (
         ("FLAIR alone", read_study(StudyPaths(paths[0]))),
-        ("three sequences, registered", read_registered_study(StudyPaths(*paths), never)),
-        ("three sequences, by their headers", read_study(StudyPaths(*paths))),
+        ("three sequences, registered", read_study(StudyPaths(*paths), by_registration)),
+        ("three sequences, by their headers", read_study(StudyPaths(*paths), by_header)),
     ):
         result = segmenter.segment(study)
         found = found_on_stack(result, native, stack, transform)

@@ -30,11 +30,11 @@ def test_choices_become_the_job() -> None:
         parsed(
             *("--t1", "a.nii", "--t1c", "b.nii", "--probability", "p.nrrd", "--report", "r.json", "--preview", "v.png"),
             *("--model", "lgg", "--device", "cuda:1", "--threshold", "0.4", "--gate", "0.1", "--min-volume", "0.5"),
-            *("--no-tta", "--register"),
+            *("--no-tta", "--register", "on"),
         )
     )
     assert job.settings == RunSettings(
-        threshold=0.4, gate=0.1, min_volume_ml=0.5, tta=False, model="lgg", device="cuda:1", register=True
+        threshold=0.4, gate=0.1, min_volume_ml=0.5, tta=False, model="lgg", device="cuda:1", register="on"
     )
     assert (job.inputs.flair, job.inputs.t1, job.inputs.t1c) == (Path("f.nii"), Path("a.nii"), Path("b.nii"))
     assert (job.outputs.segmentation, job.outputs.probability) == (Path("o.seg.nrrd"), Path("p.nrrd"))
@@ -89,5 +89,5 @@ def test_a_warning_is_followed_by_the_option_that_helps(
     assert main(["segment", "--flair", str(flair), "--output", str(flair.with_name("o.seg.nrrd"))]) == 0
     said = capsys.readouterr().err
     assert said.endswith(
-        "warning: T1 covers only 80% of the head.\nhint: The option --register registers T1 and T1c to FLAIR.\n"
+        "warning: T1 covers only 80% of the head.\nhint: The option --register on registers T1 and T1c to FLAIR.\n"
     )

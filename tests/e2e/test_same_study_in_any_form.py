@@ -92,7 +92,7 @@ def test_native_sequences_on_their_own_grids_are_read_and_registered(
     if not NATIVE.is_dir():
         pytest.skip("../shared/native is absent: the real study exists in development and CI only")
     paths = StudyPaths(*(NATIVE / f"TCGA_FG_6692_{name}.nii.gz" for name in ("flair", "t1", "t1c")))
-    job = SegmentJob(paths, OutputPaths(tmp_path / "a.seg.nrrd"), RunSettings(device="cpu", register=True))
+    job = SegmentJob(paths, OutputPaths(tmp_path / "a.seg.nrrd"), RunSettings(device="cpu", register="on"))
     result = run_job(job, segmenters, lambda _stage, _fraction: None, lambda: False)
     alone = segment(segmenters, StudyPaths(paths.flair), tmp_path)[1]
     assert result.geometry.is_close_to(Geometry.of_image(sitk.ReadImage(str(paths.flair))))

@@ -29,7 +29,7 @@ def parsed(arguments: list[str]) -> RunSettings:
 
 EXAMPLES = [
     RunSettings(),
-    RunSettings(threshold=0.3, gate=0.0, min_volume_ml=0.5, tta=False, model="m", device="cpu", register=True),
+    RunSettings(threshold=0.3, gate=0.0, min_volume_ml=0.5, tta=False, model="m", device="cpu", register="off"),
     RunSettings(gate=0.2, min_volume_ml=0.0),
 ]
 

@@ -26,6 +26,7 @@ from BrainTumorSegLib.engine.models.index import ModelProvenance
 from BrainTumorSegLib.engine.output.report import build_report
 from BrainTumorSegLib.engine.output.writing import write_result
 from BrainTumorSegLib.engine.service.requests import parse_job
+from BrainTumorSegLib.engine.service.run import ALIGNMENTS
 from BrainTumorSegLib.engine.service.server import claim_stdin, claim_stdout, serve
 from BrainTumorSegLib.engine.settings import UsedSettings
 from BrainTumorSegLib.engine.study.reading import read_study
@@ -41,7 +42,7 @@ def segment(request: dict[str, Any], send: Callable[..., None], is_cancelled: Ca
     if "helper" in WANTED:
         helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         Path(WANTED["helper"]).write_text(str(helper.pid))
-    study = read_study(job.inputs)
+    study = read_study(job.inputs, ALIGNMENTS[job.settings.register])
     for number, stage in enumerate(STAGES):
         send("progress", stage=stage, fraction=number / len(STAGES))
         _suffer(stage, is_cancelled)

@@ -31,11 +31,11 @@ def test_every_choice_reaches_the_engine(panel: Any, settings: Any) -> None:
     panel.ui.minimumVolumeSpinBox.setValue(0.5)
     panel.ui.gateCheckBox.click()
     panel.ui.ttaCheckBox.click()
-    panel.ui.registerCheckBox.click()
+    panel.ui.registrationComboBox.setCurrentIndex(1)
     panel.ui.keepProbabilityCheckBox.click()
     panel.ui.deviceComboBox.setCurrentIndex(1)
     expected = JobSettings(
-        device="cpu", gate=0.0, threshold=0.35, min_volume_ml=0.5, tta=False, register=True, keepProbability=True
+        device="cpu", gate=0.0, threshold=0.35, min_volume_ml=0.5, tta=False, register="on", keepProbability=True
     )
     assert settings() == expected
 
@@ -93,15 +93,18 @@ def shift(node: Any, upward_mm: float) -> None:
     [(30.0, "T1 covers only"), (500.0, "T1 covers 0% of the head in FLAIR")],
     ids=["warning", "refusal"],
 )
-def test_advice_to_register_names_the_panels_checkbox_and_no_option(
+def test_advice_to_register_names_the_panels_choice_and_no_option(
     panel: Any, click: Any, study: dict[str, Any], upward_mm: float, said: str
 ) -> None:
     shift(study["T1"], upward_mm)
     panel.ui.guessButton.click()
+    panel.ui.registrationComboBox.setCurrentIndex(2)
     click(panel)
     text = panel.ui.statusLabel.text
     assert said in text
-    assert f"tick '{panel.ui.registerCheckBox.text}' under '{panel.ui.advancedCollapsibleButton.text}'" in text
+    label = panel.ui.registrationComboBoxLabel.text.removesuffix(":")
+    always = panel.ui.registrationComboBox.itemText(1)
+    assert f"choose '{always}' for '{label}' under '{panel.ui.advancedCollapsibleButton.text}'" in text
     assert "--register" not in text
 
 

@@ -13,7 +13,7 @@ from BrainTumorSegLib.engine.errors import Cancelled, Remedy
 from BrainTumorSegLib.engine.foreign_errors import translate
 
 REMEDIES = {
-    Remedy.REGISTER: "The option --register registers T1 and T1c to FLAIR.",
+    Remedy.REGISTER: "The option --register on registers T1 and T1c to FLAIR.",
     Remedy.EXAMINE: "The command `braintumorseg doctor` examines this machine.",
 }
 """The options and commands behind the engine's advice."""

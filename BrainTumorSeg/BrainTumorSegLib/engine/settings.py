@@ -22,7 +22,7 @@ class Choice:
     name: the field's, the worker's and the report's. kind: float, bool or str. default: None leaves it to the model.
     title: for messages and tags. limits: of a number; both belong to what is allowed only if ``limits_included`` says
     so. rule: the limits in words, after "must". example: what to do instead. off: a word that stands for 0.
-    in_panel: the slider's limits, where the panel has one.
+    words: all that a text may be; () for any. in_panel: the slider's limits, where the panel has one.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Choice:
     rule: str = ""
     example: str = ""
     off: str | None = None
+    words: tuple[str, ...] = ()
     in_panel: tuple[float, float] | None = None
 
     @property
@@ -53,8 +54,9 @@ class Choice:
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of its value in a report."""
         if self.kind is not float:
-            return {"type": {bool: "boolean", str: "string"}[self.kind], "description": self.help}
-        schema: dict[str, Any] = {"type": "number", "description": self.help}
+            schema: dict[str, Any] = {"type": {bool: "boolean", str: "string"}[self.kind], "description": self.help}
+            return schema | ({"enum": list(self.words)} if self.words else {})
+        schema = {"type": "number", "description": self.help}
         if self.limits is not None:
             low, high = self.limits_included
             schema["minimum" if low else "exclusiveMinimum"] = self.limits[0]
@@ -62,8 +64,14 @@ class Choice:
         return schema
 
     def check(self, value: Any) -> None:
-        """Raises InputError for a number out of range; None, the model's own choice, never is."""
-        if value is None or self.limits is None:
+        """Raises InputError for a number out of range or another word; None, the model's own choice, never is."""
+        if value is None:
+            return
+        if self.words and value not in self.words:
+            raise InputError(
+                f"The {self.title} is {value!r}, but must be one of {', '.join(self.words)}.", self.example
+            )
+        if self.limits is None:
             return
         (low, high), (with_low, with_high) = self.limits, self.limits_included
         if not ((low <= value if with_low else low < value) and (value <= high if with_high else value < high)):
@@ -153,7 +161,16 @@ TTA = Choice(
     default=True,
     tag="TestTimeAugmentation",
 )
-REGISTER = Choice("register", bool, "register T1 and T1c rigidly to FLAIR first", default=False)
+REGISTER = Choice(
+    name="register",
+    kind=str,
+    help="register T1 and T1c rigidly to FLAIR: auto where they lie badly and then fit much better, on, off",
+    default="auto",
+    metavar="auto|on|off",
+    title="registration",
+    words=("auto", "on", "off"),
+    example="Choose auto, on or off.",
+)
 
 OF_RESULT = (THRESHOLD, GATE, MIN_VOLUME, TTA)
 """What changes the result of a study; the report and the segment's tags say each of them."""
@@ -194,12 +211,18 @@ class RunSettings(SegmentSettings):
     """Everything that may be chosen about a run.
 
     model: name in the index of models, None for the default. device: "auto", "cpu", "cuda", "cuda:N" or "mps".
-    register: bring T1 and T1c onto FLAIR by rigid registration first.
+    register: whether T1 and T1c are brought onto FLAIR by rigid registration: "on", "off", or "auto" where they lie
+        badly by their headers and fit much better then.
     """
 
     model: str | None = MODEL.default
     device: str = DEVICE.default
-    register: bool = REGISTER.default
+    register: str = REGISTER.default
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a value out of range."""
+        super().__post_init__()
+        REGISTER.check(self.register)
 
     def arguments(self) -> list[str]:
         """What asks for them on the command line of ``braintumorseg segment``."""

@@ -7,6 +7,8 @@ import slicer
 PROBABILITY = "BrainTumorSeg.Probability"
 SLICE_SCORES = "BrainTumorSeg.SliceScores"
 LESIONS = "BrainTumorSeg.Lesions"
+REGISTERED = {"t1": "BrainTumorSeg.RegisteredT1", "t1c": "BrainTumorSeg.RegisteredT1c"}
+"""By sequence: a copy of its volume where the registration put it."""
 
 _OWN_ATTRIBUTE = "BrainTumorSeg.Role"
 
@@ -17,7 +19,7 @@ def isOwn(node: slicer.vtkMRMLNode) -> bool:
 
 
 def partOf(segmentationNode: slicer.vtkMRMLSegmentationNode, role: str) -> slicer.vtkMRMLNode | None:
-    """The node that plays ``role`` (PROBABILITY, SLICE_SCORES, LESIONS) in a segmentation's result, if it is there."""
+    """The node that plays ``role`` (one of the names above) in a segmentation's result, if it is there."""
     return segmentationNode.GetNodeReference(role)
 
 

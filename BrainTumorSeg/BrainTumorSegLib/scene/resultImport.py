@@ -15,6 +15,7 @@ from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.scene.ownNodes import PROBABILITY, removePart
 from BrainTumorSegLib.scene.probabilityImport import showProbability
 from BrainTumorSegLib.scene.provenance import isEdited, ownSegmentIds, writeProvenance
+from BrainTumorSegLib.scene.registeredVolumes import showRegistered
 from BrainTumorSegLib.scene.resultFiles import readOnGrid
 from BrainTumorSegLib.scene.resultTables import showLesions, showSliceScores
 from BrainTumorSegLib.scene.segmentDescription import SegmentDescription
@@ -92,6 +93,7 @@ def importResult(
         probabilityNode = None
     else:
         probabilityNode = showProbability(probability.astype(np.float32), flairNode, target)
+    showRegistered(report, study, flairNode, target)
     return ImportedResult(
         target,
         segmentId,

@@ -31,6 +31,22 @@ class Device(enum.Enum):
         }[self]
 
 
+class Registration(enum.Enum):
+    """Whether T1 volumes are registered to FLAIR; the value is the engine's word."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+    def label(self) -> str:
+        """What the combo box shows."""
+        return {
+            Registration.AUTO: _("Where they lie badly"),
+            Registration.ON: _("Always"),
+            Registration.OFF: _("Never"),
+        }[self]
+
+
 @parameterNodeWrapper
 class BrainTumorSegParameterNode:
     """The panel's state.
@@ -50,7 +66,7 @@ class BrainTumorSegParameterNode:
     threshold: Annotated[float, WithinRange(*THRESHOLD.in_panel)] = 0.5
     minimumVolume_ml: Annotated[float, WithinRange(*MIN_VOLUME.in_panel)] = 0.1
     testTimeAugmentation: bool = True
-    registration: bool = False
+    registration: Registration = Registration.AUTO
     keepProbability: bool = False
 
 
@@ -63,6 +79,6 @@ def jobSettings(parameters: BrainTumorSegParameterNode) -> JobSettings:
         threshold=None if parameters.recommended else parameters.threshold,
         min_volume_ml=None if parameters.recommended else parameters.minimumVolume_ml,
         tta=parameters.testTimeAugmentation,
-        register=parameters.registration,
+        register=parameters.registration.value,
         keepProbability=parameters.keepProbability,
     )

@@ -58,7 +58,7 @@ def failureText(failure: Failure) -> str:
 def remedyText(remedy: Remedy) -> str:
     """Where the panel has the control for what would help."""
     return {
-        Remedy.REGISTER: _("To register: tick 'Register T1 volumes to FLAIR' under 'Advanced' and segment again."),
+        Remedy.REGISTER: _("To register: choose 'Always' for 'Register T1' under 'Advanced' and segment again."),
         Remedy.EXAMINE: _("'Check this computer' below says what may be wrong here."),
     }[remedy]
 

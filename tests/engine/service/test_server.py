@@ -337,7 +337,7 @@ FULL: Request = {
     "flair": "f.nii",
     "t1": None,
     "t1c": "c.nii",
-    "register": True,
+    "register": "on",
     "output": "o.seg.nrrd",
     "probability": None,
     "report": "r.json",
@@ -356,7 +356,7 @@ def test_segment_request_becomes_a_job() -> None:
     assert (job.inputs.flair, job.inputs.t1, job.inputs.t1c) == (Path("f.nii"), None, Path("c.nii"))
     assert (job.outputs.segmentation, job.outputs.report) == (Path("o.seg.nrrd"), Path("r.json"))
     assert (job.settings.threshold, job.settings.gate, job.settings.tta) == (0.4, 0, False)
-    assert (job.settings.model, job.settings.device, job.settings.register) == (None, "cpu", True)
+    assert (job.settings.model, job.settings.device, job.settings.register) == (None, "cpu", "on")
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.errors import Cancelled, GeometryError, InputError, Remedy
 from BrainTumorSegLib.engine.sample.study import SamplePaths
+from BrainTumorSegLib.engine.study.alignment import by_header, by_registration
 from BrainTumorSegLib.engine.study.geometry import Geometry
-from BrainTumorSegLib.engine.study.reading import StudyPaths, read_registered_study, read_study, study_from_images
+from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study, study_from_images
 from head_phantom import head
 
 FORMATS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -85,7 +86,7 @@ def test_sequence_on_the_same_grid_is_untouched(tmp_path: Path) -> None:
 
 
 def test_poor_overlap_is_a_warning_with_the_covered_part() -> None:
-    study = study_from_images(head(), head(centre_lps=(0.0, 0.0, 60.0), inverted=True))
+    study = study_from_images(head(), head(centre_lps=(0.0, 0.0, 60.0), inverted=True), alignment=by_header)
     assert len(study.warnings) == 1
     assert re.search(r"T1 covers only \d\d% of the head in FLAIR\..*or register it to FLAIR\.", study.warnings[0])
     assert study.remedies == (Remedy.REGISTER,)
@@ -103,7 +104,7 @@ def test_registration_brings_a_moved_sequence_back(sample_study: SamplePaths, tm
     t1 = sitk.ReadImage(str(sample_study.t1))
     t1.SetOrigin(np.add(t1.GetOrigin(), (120.0, -300.0, 80.0)).tolist())
     paths = StudyPaths(sample_study.flair, written(tmp_path, t1, "t1.nii.gz"))
-    study = read_registered_study(paths, lambda: False)
+    study = read_study(paths, by_registration)
     right = read_study(StudyPaths(sample_study.flair, sample_study.t1))
     assert study.t1 is not None
     assert right.t1 is not None
@@ -115,7 +116,7 @@ def test_registration_brings_a_moved_sequence_back(sample_study: SamplePaths, tm
 
 def test_cancel_before_reading_stops_at_once(sample_study: SamplePaths) -> None:
     with pytest.raises(Cancelled, match="Nothing was written"):
-        read_registered_study(StudyPaths(sample_study.flair, sample_study.t1), lambda: True)
+        read_study(StudyPaths(sample_study.flair, sample_study.t1), is_cancelled=lambda: True)
 
 
 def test_study_from_images_is_the_study_that_is_read(tmp_path: Path) -> None:
@@ -350,14 +351,14 @@ def test_nonsense_in_a_nifti_header_is_refused(tmp_path: Path, place: int, value
         read_study(StudyPaths(path))
 
 
-def test_native_study_is_read_and_its_poor_overlap_told() -> None:
+def test_native_study_is_read_and_its_moved_sequences_brought_back() -> None:
     folder = Path(__file__).parents[4] / "shared" / "native"
     if not folder.is_dir():
         pytest.skip("needs ../shared/native, which only development machines have")
     paths = StudyPaths(*(folder / f"TCGA_FG_6692_{name}.nii.gz" for name in ("flair", "t1", "t1c")))
     study = read_study(paths)
     assert study.flair.shape == (26, 256, 208)
-    assert [warning[:30] for warning in study.warnings] == [
-        "T1 covers only 89% of the head",
-        "T1 with contrast covers only 8",
-    ]
+    assert study.warnings == (
+        "T1 was moved by 17.0 mm and turned by 5.1 degrees to fit FLAIR.",
+        "T1 with contrast was moved by 16.0 mm and turned by 13.7 degrees to fit FLAIR.",
+    )

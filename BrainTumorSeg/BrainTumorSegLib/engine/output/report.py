@@ -17,7 +17,7 @@ from BrainTumorSegLib.engine.errors import DefectError
 from BrainTumorSegLib.engine.measurement.result import Lesion, Result, SliceScore, summarise
 from BrainTumorSegLib.engine.models.index import ModelProvenance
 from BrainTumorSegLib.engine.settings import settings_schema
-from BrainTumorSegLib.engine.study.study import Source
+from BrainTumorSegLib.engine.study.study import Motion, Source
 
 SCHEMA_VERSION = 1
 DISCLAIMER = (
@@ -42,6 +42,7 @@ def build_report(result: Result) -> dict[str, Any]:
         "slices": [_slice(score) for score in result.slices],
         "warnings": list(result.warnings),
         "remedies": [each.value for each in result.study.remedies],
+        "motions": {name: _motion(result.study.motions.get(name)) for name in ("t1", "t1c")},
         "inputs": {name: _source(result.study.sources.get(name)) for name in ("flair", "t1", "t1c")},
         "geometry": {
             "size_ijk": list(result.geometry.size_ijk),
@@ -93,6 +94,16 @@ def _slice(score: SliceScore) -> dict[str, Any]:
 
 def _source(source: Source | None) -> dict[str, Any] | None:
     return None if source is None else {"path": str(source.path), "series_uid": source.series_uid}
+
+
+def _motion(motion: Motion | None) -> dict[str, Any] | None:
+    if motion is None:
+        return None
+    return {
+        "flair_to_sequence_lps": list(motion.flair_to_sequence_lps),
+        "shift_mm": _rounded(motion.shift_mm, 3),
+        "angle_degrees": _rounded(motion.angle_degrees, 3),
+    }
 
 
 def _model(model: ModelProvenance) -> dict[str, str]:

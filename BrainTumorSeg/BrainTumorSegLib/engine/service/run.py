@@ -16,8 +16,8 @@ from BrainTumorSegLib.engine.measurement.result import Result
 from BrainTumorSegLib.engine.models.store import ModelStore
 from BrainTumorSegLib.engine.output.writing import OutputPaths, write_result
 from BrainTumorSegLib.engine.settings import RunSettings
-from BrainTumorSegLib.engine.study.reading import StudyPaths, read_registered_study, read_study
-from BrainTumorSegLib.engine.study.study import Study
+from BrainTumorSegLib.engine.study.alignment import by_evidence, by_header, by_registration
+from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
 
 if TYPE_CHECKING:
     from BrainTumorSegLib.engine.inference.segmenter import Progress, Segmenter
@@ -28,6 +28,10 @@ logger = logging.getLogger(__name__)
 LOAD_STARTS = 0.05
 SEGMENT_STARTS = 0.15
 WRITE_STARTS = 0.95
+
+
+ALIGNMENTS = {"auto": by_evidence, "on": by_registration, "off": by_header}
+"""What each word of the setting ``register`` does."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +111,10 @@ def run_job(
     timings_s: dict[str, float] = {}
     job.check()
     segmenters.require(job.settings.model, job.settings.device)
-    stage = "register" if job.settings.register else "read"
+    stage = "register" if job.settings.register == "on" else "read"
     on_progress(stage, 0.0)
     with _timed(stage, timings_s):
-        study = _read(job, is_cancelled)
+        study = read_study(job.inputs, ALIGNMENTS[job.settings.register], is_cancelled)
     _stop_if(is_cancelled)
     on_progress("load", LOAD_STARTS)
     with _timed("load", timings_s):
@@ -165,10 +169,6 @@ def _refuse_other_kind(path: Path, beginnings: tuple[bytes, ...]) -> None:
 
 def _given(*paths: Path | None) -> tuple[Path, ...]:
     return tuple(path for path in paths if path is not None)
-
-
-def _read(job: SegmentJob, is_cancelled: Callable[[], bool]) -> Study:
-    return read_registered_study(job.inputs, is_cancelled) if job.settings.register else read_study(job.inputs)
 
 
 def _stop_if(is_cancelled: Callable[[], bool]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +19,15 @@ from BrainTumorSegLib.engine.study.acceptance import (
     finite_voxels,
     thick_slice_warnings,
 )
+from BrainTumorSegLib.engine.study.alignment import Alignment, IsCancelled, by_evidence, onto_flair
 from BrainTumorSegLib.engine.study.compressed import check_compressed
 from BrainTumorSegLib.engine.study.geometry import Geometry
 from BrainTumorSegLib.engine.study.nifti import check_nifti
-from BrainTumorSegLib.engine.study.registration import Registration, register_rigidly
-from BrainTumorSegLib.engine.study.resampling import covered_fraction, resample_to_grid
 from BrainTumorSegLib.engine.study.roles import Role
-from BrainTumorSegLib.engine.study.study import Source, Study
+from BrainTumorSegLib.engine.study.study import Motion, Source, Study
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 SUFFIXES = (*NIFTI_SUFFIXES, ".nrrd", ".nhdr", ".mha", ".mhd")
-# Less of FLAIR's head than this in another sequence's field of view is worth a look.
-GOOD_COVERAGE = 0.9
-# Less than this, and the other sequence says nothing about this head.
-USABLE_COVERAGE = 0.05
 
 
 @dataclass(frozen=True)
@@ -54,35 +49,37 @@ class _Sequence:
     warnings: tuple[str, ...]
 
 
-def read_study(paths: StudyPaths) -> Study:
-    """Reads a study and resamples T1 and T1c to FLAIR's grid by their headers.
-
-    A poor overlap of the headers is a warning. Raises InputError or GeometryError, each with what to do, for a file
-    that is missing, unreadable, of another format, or not a usable volume.
-    """
-    return _assemble(_read_all(paths, never))
-
-
-def read_registered_study(paths: StudyPaths, is_cancelled: Callable[[], bool]) -> Study:
-    """As ``read_study``, but T1 and T1c are first registered rigidly to FLAIR. Raises Cancelled as well."""
-    return _assemble(_read_all(paths, is_cancelled), is_cancelled, register=True)
-
-
-def study_from_images(flair: sitk.Image, t1: sitk.Image | None = None, t1c: sitk.Image | None = None) -> Study:
-    """A study of images in memory, with the same checks and warnings as one that is read.
-
-    Images of any real scalar type, 3D or 4D (first frame). The study's sources are empty.
-    """
-    images = {Role.FLAIR: flair, Role.T1: t1, Role.T1C: t1c}
-    return _assemble([_accepted(role, image, None, ()) for role, image in images.items() if image is not None])
-
-
 def never() -> bool:
     """The answer of a caller that cannot cancel."""
     return False
 
 
-def _read_all(paths: StudyPaths, is_cancelled: Callable[[], bool]) -> list[_Sequence]:
+def read_study(paths: StudyPaths, alignment: Alignment = by_evidence, is_cancelled: IsCancelled = never) -> Study:
+    """Reads a study and brings T1 and T1c to FLAIR's grid.
+
+    alignment: how their place is found; a motion and a poor overlap are each a warning. Raises InputError or
+    GeometryError, each with what to do, for a file that is missing, unreadable, of another format, or not a usable
+    volume; Cancelled.
+    """
+    return _assemble(_read_all(paths, is_cancelled), alignment, is_cancelled)
+
+
+def study_from_images(
+    flair: sitk.Image,
+    t1: sitk.Image | None = None,
+    t1c: sitk.Image | None = None,
+    alignment: Alignment = by_evidence,
+) -> Study:
+    """A study of images in memory, with the same checks and warnings as one that is read.
+
+    Images of any real scalar type, 3D or 4D (first frame). The study's sources are empty.
+    """
+    images = {Role.FLAIR: flair, Role.T1: t1, Role.T1C: t1c}
+    sequences = [_accepted(role, image, None, ()) for role, image in images.items() if image is not None]
+    return _assemble(sequences, alignment, never)
+
+
+def _read_all(paths: StudyPaths, is_cancelled: IsCancelled) -> list[_Sequence]:
     given = {Role.FLAIR: paths.flair, Role.T1: paths.t1, Role.T1C: paths.t1c}
     sequences = []
     for role, path in given.items():
@@ -94,60 +91,31 @@ def _read_all(paths: StudyPaths, is_cancelled: Callable[[], bool]) -> list[_Sequ
     return sequences
 
 
-def _assemble(sequences: list[_Sequence], is_cancelled: Callable[[], bool] = never, register: bool = False) -> Study:
+def _assemble(sequences: list[_Sequence], alignment: Alignment, is_cancelled: IsCancelled) -> Study:
     """FLAIR first, then the others brought to its grid."""
     flair = sequences[0]
     geometry = Geometry.of_image(flair.image)
     warnings = [*flair.warnings, *thick_slice_warnings(flair.role.label, geometry)]
     remedies: dict[Remedy, None] = {}  # an ordered set
+    motions: dict[str, Motion] = {}
     arrays = {flair.role: sitk.GetArrayFromImage(flair.image)}
     for other in sequences[1:]:
-        warnings += other.warnings
-        image, notes, helping = _onto_flair(flair.image, other, is_cancelled, register)
-        arrays[other.role] = sitk.GetArrayFromImage(image)
-        warnings += notes
-        remedies |= dict.fromkeys(helping)
+        aligned = onto_flair(flair.image, other.role, other.image, alignment, is_cancelled)
+        arrays[other.role] = sitk.GetArrayFromImage(aligned.image)
+        warnings += [*other.warnings, *aligned.warnings]
+        remedies |= dict.fromkeys(aligned.remedies)
+        if aligned.motion is not None:
+            motions[other.role.value] = aligned.motion
     return Study(
         arrays[Role.FLAIR],
         geometry,
         arrays.get(Role.T1),
         arrays.get(Role.T1C),
         sources={one.role.value: one.source for one in sequences if one.source is not None},
+        motions=motions,
         warnings=tuple(warnings),
         remedies=tuple(remedies),
     )
-
-
-def _onto_flair(
-    flair: sitk.Image, other: _Sequence, is_cancelled: Callable[[], bool], register: bool
-) -> tuple[sitk.Image, tuple[str, ...], tuple[Remedy, ...]]:
-    """A sequence on FLAIR's grid, the warnings about how it got there, and what would help against them.
-
-    Raises InputError if it shows (almost) nothing of FLAIR's head.
-    """
-    found = register_rigidly(flair, other.image, is_cancelled) if register else None
-    transform = found.transform if found else None
-    covered = covered_fraction(flair, Geometry.of_image(other.image), transform)
-    if covered < USABLE_COVERAGE:
-        raise GeometryError(
-            f"{other.role.label} covers {covered:.0%} of the head in FLAIR: by their headers they lie apart.",
-            "Check that both belong to the same examination, "
-            + ("or leave this sequence out." if register else "register it to FLAIR, or leave it out."),
-            None if register else Remedy.REGISTER,
-        )
-    warnings = [_moved(other.role, found)] if found else []
-    if covered < GOOD_COVERAGE:
-        warnings.append(
-            f"{other.role.label} covers only {covered:.0%} of the head in FLAIR. Its field of view is smaller, or the "
-            "headers do not fit: check how they overlay" + ("." if register else ", or register it to FLAIR.")
-        )
-    remedies = (Remedy.REGISTER,) if covered < GOOD_COVERAGE and not register else ()
-    return resample_to_grid(other.image, flair, transform), tuple(warnings), remedies
-
-
-def _moved(role: Role, found: Registration) -> str:
-    shift, angle = f"{found.shift_mm:.1f}", f"{found.angle_degrees:.1f}"
-    return f"{role.label} was moved by {shift} mm and turned by {angle} degrees to fit FLAIR."
 
 
 def _read_sequence(role: Role, path: Path) -> _Sequence:

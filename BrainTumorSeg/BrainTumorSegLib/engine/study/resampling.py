@@ -42,15 +42,15 @@ def covered_fraction(flair: sitk.Image, other: Geometry, transform: sitk.Transfo
     geometry = Geometry.of_image(flair)
     kji = np.unravel_index(chosen, geometry.shape_kji)
     points_ijk1 = np.stack([*kji[::-1], np.ones(chosen.size)])
-    to_other = np.linalg.inv(other.affine_lps) @ _matrix(transform) @ geometry.affine_lps
+    to_other = np.linalg.inv(other.affine_lps) @ affine_of(transform) @ geometry.affine_lps
     indices = (to_other @ points_ijk1)[:3]
     limits = np.reshape(other.size_ijk, (3, 1)) - 0.5
     # A hair of tolerance: on equal grids the voxels at the border count as inside.
     return float(np.all((indices > -0.5 - 1e-6) & (indices < limits + 1e-6), axis=0).mean())
 
 
-def _matrix(transform: sitk.Transform | None) -> npt.NDArray[np.float64]:
-    """A linear transform as a 4 x 4 matrix, from where it takes the origin and the unit vectors."""
+def affine_of(transform: sitk.Transform | None) -> npt.NDArray[np.float64]:
+    """A linear transform as a 4 x 4 matrix, from where it takes the origin and the unit vectors; None: identity."""
     matrix = np.eye(4)
     if transform is not None:
         matrix[:3, 3] = transform.TransformPoint((0.0, 0.0, 0.0))
