@@ -43,6 +43,9 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--probability", type=Path, metavar="P.nrrd", help="probability volume to write")
     parser.add_argument("--report", type=Path, metavar="R.json", help="report to write")
     parser.add_argument("--preview", type=Path, metavar="V.png", help="preview picture to write")
+    parser.add_argument(
+        "--dicom-seg", type=Path, metavar="OUT.dcm", help="DICOM segmentation to write, in the study of a DICOM FLAIR"
+    )
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -69,12 +72,11 @@ def _job(arguments: argparse.Namespace) -> SegmentJob:
 
     return SegmentJob(
         inputs=StudyPaths(arguments.flair, arguments.t1, arguments.t1c),
-        outputs=OutputPaths(arguments.output, arguments.probability, arguments.report, arguments.preview),
+        outputs=OutputPaths.chosen(arguments.output, vars(arguments)),
         settings=RunSettings.chosen(vars(arguments)),
     )
 
 
 def _print_files(outputs: OutputPaths) -> None:
-    for name in ("segmentation", "probability", "report", "preview"):
-        if (path := getattr(outputs, name)) is not None:
-            print(f"{name:<13} {path}")
+    for name, path in outputs.by_name().items():
+        print(f"{name:<13} {path}")

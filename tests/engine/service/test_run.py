@@ -6,9 +6,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from BrainTumorSegLib.engine.errors import InputError, OutputError
+from BrainTumorSegLib.engine.foreign_errors import translate
 from BrainTumorSegLib.engine.output.writing import OutputPaths
 from BrainTumorSegLib.engine.service.run import SegmentJob, written_files
 from BrainTumorSegLib.engine.study.reading import StudyPaths
@@ -56,8 +58,10 @@ FOREIGN = {"a DICOM slice": bytes(128) + b"DICM", "raw data": b"\x01\x02" * 50, 
 
 
 @pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
-@pytest.mark.parametrize("name", ["segmentation", "probability", "report", "preview"])
-def test_a_file_of_another_kind_is_never_replaced(flair: Path, tmp_path: Path, name: str, content: bytes) -> None:
+@pytest.mark.parametrize("name", ["segmentation", "probability", "report", "preview", "dicom_seg"])
+def test_a_file_of_another_kind_is_never_replaced(tmp_path: Path, name: str, content: bytes) -> None:
+    flair = tmp_path / "series"
+    flair.mkdir()
     target = tmp_path / ("IM0012.seg.nrrd" if name == "segmentation" else "IM0012.dcm")
     target.write_bytes(content)
     outputs = replace(OutputPaths(tmp_path / "o.seg.nrrd"), **{name: target})
@@ -67,10 +71,31 @@ def test_a_file_of_another_kind_is_never_replaced(flair: Path, tmp_path: Path, n
 
 
 def test_an_earlier_output_may_be_replaced(flair: Path, tmp_path: Path) -> None:
-    outputs = OutputPaths(*(tmp_path / name for name in ("o.seg.nrrd", "p.nrrd", "r.json", "v.png")))
-    for path, content in zip(written_files(outputs), (b"NRRD0005", b"NRRD0004", b"{}", b"\x89PNG\r\n"), strict=True):
+    outputs = OutputPaths(*(tmp_path / name for name in ("o.seg.nrrd", "p.nrrd", "r.json", "v.png", "s.dcm")))
+    uid = pydicom.uid.SegmentationStorage.encode()
+    dicom = bytes(128) + b"DICM" + b"\x02\0\x02\0UI" + len(uid).to_bytes(2, "little") + uid + b"\0"
+    contents = (b"NRRD0005", b"NRRD0004", b"{}", b"\x89PNG\r\n", dicom)
+    for path, content in zip(written_files(outputs), contents, strict=True):
         path.write_bytes(content)
-    SegmentJob(StudyPaths(flair), outputs).check()
+    (tmp_path / "series").mkdir()
+    SegmentJob(StudyPaths(tmp_path / "series"), outputs).check()
+
+
+def test_a_dicom_segmentation_needs_a_dicom_series(flair: Path) -> None:
+    outputs = OutputPaths(flair.with_name("o.seg.nrrd"), dicom_seg=flair.with_name("o.dcm"))
+    with pytest.raises(InputError, match=r"of .*flair\.nrrd: it belongs to a DICOM series.*Give the folder"):
+        SegmentJob(StudyPaths(flair), outputs).check()
+
+
+def test_a_missing_writer_of_dicom_segmentations_is_found_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (tmp_path / "series").mkdir()
+    outputs = OutputPaths(tmp_path / "o.seg.nrrd", dicom_seg=tmp_path / "o.dcm")
+    with pytest.raises(ModuleNotFoundError) as caught:
+        SegmentJob(StudyPaths(tmp_path / "series"), outputs).check()
+    assert translate(caught.value).message == "The Python package highdicom is missing."
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no pipes in folders")

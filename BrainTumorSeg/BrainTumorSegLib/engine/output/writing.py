@@ -1,20 +1,23 @@
-"""The files of a result: segmentation, probability, report, preview. All of them appear, or none."""
+"""The files of a result: segmentation, probability, report, preview and more. All of them appear, or none."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, Self
 
 import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.files import atomic_path, atomic_paths, output_errors
 from BrainTumorSegLib.engine.measurement.result import Result
+from BrainTumorSegLib.engine.output.dicom_seg import save_dicom_seg
 from BrainTumorSegLib.engine.output.preview.picture import render_preview
 from BrainTumorSegLib.engine.output.report import build_report
 from BrainTumorSegLib.engine.output.seg_nrrd import segmentation_fields
 from BrainTumorSegLib.engine.study.geometry import Volume
+from BrainTumorSegLib.engine.study.source_series import read_source_series
 
 __all__ = [
     "OutputPaths",
@@ -31,12 +34,27 @@ _FAST_GZIP = 1
 
 @dataclass(frozen=True)
 class OutputPaths:
-    """Where the files of a result go; None leaves one out. segmentation: a name that ends in .seg.nrrd."""
+    """Where the files of a result go; None leaves one out.
+
+    segmentation: a name that ends in .seg.nrrd. dicom_seg: needs a FLAIR that was read from DICOM.
+    """
 
     segmentation: Path
     probability: Path | None = None
     report: Path | None = None
     preview: Path | None = None
+    dicom_seg: Path | None = None
+
+    @classmethod
+    def chosen(cls, segmentation: Path, given: Mapping[str, Any]) -> Self:
+        """From the paths by name, as texts or paths; what is None or no file of a result is passed over."""
+        others = {each.name for each in fields(cls)} - {"segmentation"}
+        paths = {name: Path(path) for name, path in given.items() if name in others and path is not None}
+        return cls(segmentation, **paths)
+
+    def by_name(self) -> dict[str, Path]:
+        """The files that were asked for, by their names here, in this order."""
+        return {each.name: path for each in fields(self) if (path := getattr(self, each.name)) is not None}
 
 
 def write_result(result: Result, paths: OutputPaths) -> None:
@@ -44,17 +62,11 @@ def write_result(result: Result, paths: OutputPaths) -> None:
 
     Raises OutputError where one can't be written.
     """
-    wanted: list[tuple[Path | None, Callable[[Result, Path], None]]] = [
-        (paths.segmentation, _save_segmentation),
-        (paths.probability, _save_probability),
-        (paths.report, _save_report),
-        (paths.preview, render_preview),
-    ]
-    files = [(target, save) for target, save in wanted if target is not None]
-    with atomic_paths([target for target, _ in files]) as temporaries:
-        for temporary, (target, save) in zip(temporaries, files, strict=True):
+    files = paths.by_name()
+    with atomic_paths(list(files.values())) as temporaries:
+        for temporary, (name, target) in zip(temporaries, files.items(), strict=True):
             with output_errors(target):
-                save(result, temporary)
+                _SAVE[name](result, temporary)
 
 
 def write_segmentation(result: Result, path: Path) -> None:
@@ -92,6 +104,22 @@ def _save_probability(result: Result, path: Path) -> None:
 def _save_report(result: Result, path: Path) -> None:
     # ASCII with escapes: a path with undecodable bytes still gives valid JSON.
     path.write_text(json.dumps(build_report(result), indent=2, allow_nan=False) + "\n", encoding="ascii")
+
+
+def _save_dicom_seg(result: Result, path: Path) -> None:
+    source = result.study.sources["flair"]
+    folder = source.path if source.path.is_dir() else source.path.parent
+    series = read_source_series([folder], source.series_uid)
+    save_dicom_seg(Volume(result.mask, result.geometry), series, build_report(result), path)
+
+
+_SAVE: dict[str, Callable[[Result, Path], None]] = {
+    "segmentation": _save_segmentation,
+    "probability": _save_probability,
+    "report": _save_report,
+    "preview": render_preview,
+    "dicom_seg": _save_dicom_seg,
+}
 
 
 def _save_nrrd(image: sitk.Image, path: Path) -> None:

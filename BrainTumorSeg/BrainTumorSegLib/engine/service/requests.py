@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 # Every field of a segment request, with the types it may have; all but flair and output may be missing or null.
 _FIELDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("flair", "t1", "t1c", "output", "probability", "report", "preview"), (str,)),
+    **dict.fromkeys(("flair", "t1", "t1c", "output", "probability", "report", "preview", "dicom_seg"), (str,)),
     **{choice.name: choice.json_types for choice in CHOICES},
 }
 
@@ -65,12 +66,7 @@ def parse_job(request: Request) -> SegmentJob:
     given = _checked_fields(request)
     return SegmentJob(
         inputs=StudyPaths(Path(given["flair"]), _path(given.get("t1")), _path(given.get("t1c"))),
-        outputs=OutputPaths(
-            Path(given["output"]),
-            _path(given.get("probability")),
-            _path(given.get("report")),
-            _path(given.get("preview")),
-        ),
+        outputs=OutputPaths.chosen(Path(given["output"]), given),
         settings=RunSettings.chosen(given),
     )
 
@@ -96,8 +92,7 @@ def _path(text: str | None) -> Path | None:
 
 
 def _files(outputs: OutputPaths) -> dict[str, str | None]:
-    names = ("segmentation", "probability", "report", "preview")
-    return {name: None if (path := getattr(outputs, name)) is None else str(path) for name in names}
+    return {each.name: None if (path := getattr(outputs, each.name)) is None else str(path) for each in fields(outputs)}
 
 
 def _default_store() -> ModelStore:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ from BrainTumorSegLib.engine.models.store import ModelStore
 from BrainTumorSegLib.engine.output.writing import OutputPaths, write_result
 from BrainTumorSegLib.engine.settings import RunSettings
 from BrainTumorSegLib.engine.study.alignment import by_evidence, by_header, by_registration
-from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
+from BrainTumorSegLib.engine.study.reading import SUFFIXES, StudyPaths, read_study
 
 if TYPE_CHECKING:
     from BrainTumorSegLib.engine.inference.segmenter import Progress, Segmenter
@@ -45,8 +47,9 @@ class SegmentJob:
     def check(self) -> None:
         """Find within milliseconds what would only fail at the end of the run.
 
-        Raises InputError for a missing input, a segmentation that is not named .seg.nrrd or an output that would
-        replace an input or any file that is none of its kind; OutputError for an output that can't be written.
+        Raises InputError for a missing input, a segmentation that is not named .seg.nrrd, a DICOM segmentation of a
+        FLAIR that is not DICOM, or an output that would replace an input or any file that is none of its kind;
+        OutputError for an output that can't be written.
         """
         inputs = _given(self.inputs.flair, self.inputs.t1, self.inputs.t1c)
         for path in inputs:
@@ -57,11 +60,13 @@ class SegmentJob:
                 f"The segmentation's name {self.outputs.segmentation} does not end in .seg.nrrd.",
                 "3D Slicer knows a segmentation by that ending; choose a name such as tumour.seg.nrrd.",
             )
+        if self.outputs.dicom_seg is not None:
+            _check_dicom_seg(self.inputs.flair)
         for path in written_files(self.outputs):
             if any(path.exists() and path.samefile(source) for source in inputs):
                 raise InputError(f"The output {path} is also an input.", "Choose another name for the output.")
-        for path, beginnings in _kinds(self.outputs):
-            _refuse_other_kind(path, beginnings)
+        for name, path in self.outputs.by_name().items():
+            _refuse_other_kind(path, _BEGINNINGS[name])
         for path in written_files(self.outputs):
             check_writable(path)
 
@@ -132,24 +137,33 @@ def run_job(
 
 def written_files(outputs: OutputPaths) -> tuple[Path, ...]:
     """The files that a run writes, those that were not asked for left out."""
-    return _given(outputs.segmentation, outputs.probability, outputs.report, outputs.preview)
+    return tuple(outputs.by_name().values())
 
 
-_NRRD, _JSON, _PNG = (b"NRRD",), (b"{",), (b"\x89PNG",)
+def _check_dicom_seg(flair: Path) -> None:
+    """Raises InputError for a FLAIR that is no DICOM, ModuleNotFoundError where the package that writes is missing."""
+    if flair.is_file() and flair.name.lower().endswith(SUFFIXES):
+        raise InputError(
+            f"A DICOM segmentation can't be written of {flair}: it belongs to a DICOM series, and that is none.",
+            "Give the folder with the DICOM series as FLAIR, or leave the DICOM segmentation out.",
+        )
+    if importlib.util.find_spec("highdicom") is None:
+        raise ModuleNotFoundError("No module named 'highdicom'", name="highdicom")
 
 
-def _kinds(outputs: OutputPaths) -> tuple[tuple[Path, tuple[bytes, ...]], ...]:
-    """Each file of a run with what a file of its kind begins with."""
-    kinds = (
-        (outputs.segmentation, _NRRD),
-        (outputs.probability, _NRRD),
-        (outputs.report, _JSON),
-        (outputs.preview, _PNG),
-    )
-    return tuple((path, beginnings) for path, beginnings in kinds if path is not None)
+# A DICOM file's kind stands in its header, after 128 bytes of anything: only another segmentation may be replaced.
+_DICOM_SEG = re.compile(rb".{128}DICM.{,400}1\.2\.840\.10008\.5\.1\.4\.1\.1\.66\.4\0", re.DOTALL)
+_BEGINNINGS = {
+    "segmentation": re.compile(rb"\s*NRRD"),
+    "probability": re.compile(rb"\s*NRRD"),
+    "report": re.compile(rb"\s*\{"),
+    "preview": re.compile(rb"\x89PNG"),
+    "dicom_seg": _DICOM_SEG,
+}
+"""What each file of a run begins with."""
 
 
-def _refuse_other_kind(path: Path, beginnings: tuple[bytes, ...]) -> None:
+def _refuse_other_kind(path: Path, beginning: re.Pattern[bytes]) -> None:
     """A slice of the series, the raw data beside a header, a device: only an earlier output may be replaced.
 
     Raises OutputError. An empty file may be replaced by anything.
@@ -159,8 +173,8 @@ def _refuse_other_kind(path: Path, beginnings: tuple[bytes, ...]) -> None:
     if not path.is_file():
         raise OutputError(f"Can't write {path}: it is a device or a pipe, no file.", "Give the name of a file.")
     with output_errors(path), path.open("rb") as stream:
-        found = stream.read(8).lstrip()
-    if found and not found.startswith(beginnings):
+        found = stream.read(1024)
+    if found and not beginning.match(found):
         raise OutputError(
             f"Can't write {path}: it is there already, and it is no earlier output of this kind.",
             "Choose another name, or remove that file first if nobody needs it.",

@@ -3,7 +3,7 @@
 Requests carry ``id`` and ``command``:
 
 - ``segment`` with ``flair``, ``output`` and, each optional or null, ``t1``, ``t1c``, ``register``, ``probability``,
-  ``report``, ``preview``, ``model``, ``device``, ``threshold``, ``gate``, ``min_volume_ml``, ``tta``;
+  ``report``, ``preview``, ``dicom_seg``, ``model``, ``device``, ``threshold``, ``gate``, ``min_volume_ml``, ``tta``;
 - ``cancel`` with ``target``, the id of a segment request; ``ping``; ``doctor``; ``shutdown``.
 
 Every request is answered by exactly one last event: ``done``, ``pong`` or ``error`` (``kind``, ``message``,
