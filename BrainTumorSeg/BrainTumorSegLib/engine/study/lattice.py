@@ -25,7 +25,7 @@ def place_on(volume: Volume, geometry: Geometry) -> npt.NDArray[Any]:
     axes = np.abs(steps).argmax(axis=1)  # of the grid's i, j, k: which of the volume's it is
     forwards = steps[np.arange(3), axes] > 0
     array = np.transpose(volume.array, [2 - int(axis) for axis in axes[::-1]])
-    array = np.flip(array, [2 - n for n in range(3) if not forwards[n]])
+    array = np.flip(array, tuple(2 - n for n in range(3) if not forwards[n]))
     sizes = np.array(array.shape[::-1])
     start_ijk = offset - np.where(forwards, 0, sizes - 1)
     placed = np.zeros(geometry.shape_kji, volume.array.dtype)
