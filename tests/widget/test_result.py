@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ import pytest
 import slicer
 from phantomScene import BALL_CENTRE_RAS, rotation
 
-from BrainTumorSegLib.scene.ownNodes import SLICE_SCORES, removePart
+from BrainTumorSegLib.scene import fingerprint
+from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf, removePart
 from BrainTumorSegLib.scene.provenance import ownSegmentIds
+from BrainTumorSegLib.scene.remeasure import isMeasured
 from BrainTumorSegLib.scene.review import AxialSlices, shownIndex, showSlice
 from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
+
 
 
 @pytest.fixture
@@ -37,6 +41,11 @@ def correct(result: Any, study: dict[str, Any]) -> None:
     mask = maskOnVolume(result, segmentId, study["FLAIR"])
     mask[:, :, : mask.shape[2] // 2] = False
     writeMask(result, segmentId, mask, study["FLAIR"])
+
+
+def wait(shell: Any, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    shell.processEventsUntil(lambda: time.monotonic() > end)
 
 
 def volume_ml(panel: Any) -> float:
@@ -92,18 +101,53 @@ def test_next_and_previous_go_through_the_doubtful_slices(panel: Any, result: An
     assert re.fullmatch(r"Slice \d+ \(\d+ of \d+\)", panel.ui.reviewLabel.text)
 
 
-def test_after_a_correction_the_numbers_say_so_until_measured_again(
-    panel: Any, result: Any, study: dict[str, Any]
+def test_the_table_follows_a_correction_by_itself(
+    shell: Any, panel: Any, result: Any, study: dict[str, Any]
 ) -> None:
     before = volume_ml(panel)
-    assert not panel.ui.measureButton.enabled
     correct(result, study)
-    panel.controller.update()
-    assert "numbers before that" in panel.ui.resultLabel.text
-    panel.ui.measureButton.click()
+    shell.processEventsUntil(lambda: volume_ml(panel) != before)
     assert volume_ml(panel) == pytest.approx(before / 2, rel=0.1)
-    assert "before" not in panel.ui.resultLabel.text
-    assert not panel.ui.measureButton.enabled
+    assert partOf(result, LESIONS).GetTable().GetValueByName(0, "volume_ml").ToDouble() == pytest.approx(
+        volume_ml(panel), abs=0.01
+    )
+
+
+def test_a_burst_of_edits_is_measured_once(
+    shell: Any, panel: Any, result: Any, study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from BrainTumorSegLib.widget import resultPanel  # needs the shell's qt
+
+    measured = []
+    follow = resultPanel.followEdits
+    monkeypatch.setattr(resultPanel, "followEdits", lambda node: measured.append(follow(node)))
+    for _ in range(5):
+        correct(result, study)
+        shell.app.processEvents()
+    shell.processEventsUntil(lambda: bool(measured))
+    assert measured == [True]
+
+
+def test_moving_a_slider_looks_at_no_voxel(
+    shell: Any, panel: Any, result: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.processEventsUntil(lambda: not panel.controller.isRunning)
+    wait(shell, 0.2)
+    digests = []
+    monkeypatch.setattr(fingerprint, "_digest", lambda mask: digests.append(mask) or "")
+    panel.ui.recommendedCheckBox.click()
+    for value in (0.3, 0.35, 0.4):
+        panel.ui.minimumVolumeSpinBox.value = value
+    wait(shell, 0.2)
+    assert digests == []
+
+
+def test_a_correction_without_its_flair_says_why_there_are_no_numbers(
+    shell: Any, panel: Any, result: Any, study: dict[str, Any], scene: Any
+) -> None:
+    correct(result, study)
+    scene.RemoveNode(study["FLAIR"])
+    shell.processEventsUntil(lambda: "can't be measured" in panel.ui.resultLabel.text)
 
 
 @pytest.mark.parametrize("keep", [True, False], ids=["keep", "replace"])
@@ -129,6 +173,23 @@ def test_undo_brings_the_replaced_segmentation_back(
     assert np.array_equal(maskOnVolume(result, ownSegmentIds(result)[0], study["FLAIR"]), corrected)
     assert panel.ui.measurementsTable.rowCount == 2, "the lesion of the restored table, and the sum"
     assert panel.ui.nextSliceButton.enabled, "the restored scores say which slices to review"
+
+
+def test_undo_brings_back_deleted_tables_and_knows_that_they_are_measured(
+    shell: Any, panel: Any, click: Any, result: Any, study: dict[str, Any], scene: Any
+) -> None:
+    correct(result, study)
+    wait(shell, 0.3)
+    corrected_ml = volume_ml(panel)
+    shell.dialogs.answer = True
+    click(panel)
+    assert volume_ml(panel) > 1.5 * corrected_ml
+    for role in (LESIONS, SLICE_SCORES):
+        scene.RemoveNode(partOf(result, role))
+    panel.ui.undoButton.click()
+    assert volume_ml(panel) == corrected_ml
+    assert isMeasured(result)
+    assert partOf(result, SLICE_SCORES).GetNumberOfRows() == 18
 
 
 def test_closing_the_question_keeps_the_correction(
@@ -208,6 +269,7 @@ def test_a_model_of_another_version_becomes_the_recommended_one(panel: Any) -> N
     panel.controller.parameters.model = "lgg-of-another-version"
     assert panel.controller.parameters.model == ""
     assert panel.ui.modelComboBox.currentIndex == 0
+    assert "'lgg-of-another-version' of this scene is not one of this version" in panel.ui.statusLabel.text
 
 
 def test_export_writes_segmentation_tables_and_provenance(shell: Any, panel: Any, result: Any, tmp_path: Path) -> None:
@@ -231,7 +293,7 @@ def test_export_to_a_folder_that_is_not_there_is_said(shell: Any, panel: Any, re
 
 
 def test_without_a_result_nothing_can_be_done_with_it(panel: Any) -> None:
-    buttons = ("edit", "show3D", "previousSlice", "nextSlice", "measure", "undo", "export")
+    buttons = ("edit", "show3D", "previousSlice", "nextSlice", "undo", "export")
     assert not any(getattr(panel.ui, f"{name}Button").enabled for name in buttons)
     assert panel.ui.resultLabel.text == "No result yet."
 

@@ -1,4 +1,4 @@
-"""Measuring a tumour again after someone corrected it, by the engine's own measures."""
+"""Measuring a tumour again after someone corrected it, by the engine's own measures, and whether that is needed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,45 @@ import numpy as np
 import slicer
 
 from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.scene.fingerprint import Fingerprint, fingerprintOf
 from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf
-from BrainTumorSegLib.scene.provenance import ownSegmentIds
+from BrainTumorSegLib.scene.provenance import markEditedIfChanged, ownSegmentIds
 from BrainTumorSegLib.scene.resultTables import setSliceAreas, showLesions
 from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume
 from BrainTumorSegLib.scene.volumeGeometry import ijkToWorld
 
 if TYPE_CHECKING:
     from BrainTumorSegLib.engine.study.geometry import Geometry
+
+_MEASURED = "BrainTumorSeg.MeasuredFingerprint"
+
+
+def isMeasured(segmentationNode: slicer.vtkMRMLSegmentationNode) -> bool:
+    """Whether the tables describe the segment as it is. Looks at every voxel of the segment and changes nothing."""
+    lesionsNode, ids = partOf(segmentationNode, LESIONS), ownSegmentIds(segmentationNode)
+    text = lesionsNode.GetAttribute(_MEASURED) if lesionsNode is not None else None
+    if not text or not ids:
+        return False
+    return Fingerprint.ofText(text).agreesWith(fingerprintOf(segmentationNode, ids[0]))
+
+
+def markMeasured(segmentationNode: slicer.vtkMRMLSegmentationNode) -> None:
+    """Remember with the table of lesions that it describes the segment as it is now."""
+    lesionsNode, ids = partOf(segmentationNode, LESIONS), ownSegmentIds(segmentationNode)
+    if lesionsNode is not None and ids:
+        lesionsNode.SetAttribute(_MEASURED, fingerprintOf(segmentationNode, ids[0]).toText())
+
+
+def followEdits(segmentationNode: slicer.vtkMRMLSegmentationNode) -> bool:
+    """Mark a corrected segment as such and measure it where the tables are not about it; whether they changed.
+
+    Raises InputError as ``remeasure`` does.
+    """
+    markEditedIfChanged(segmentationNode)
+    if isMeasured(segmentationNode):
+        return False
+    remeasure(segmentationNode)
+    return True
 
 
 def remeasure(segmentationNode: slicer.vtkMRMLSegmentationNode) -> float:
@@ -26,18 +57,21 @@ def remeasure(segmentationNode: slicer.vtkMRMLSegmentationNode) -> float:
     or the result's tables are gone.
     """
     # scipy and SimpleITK, which Slicer brings, take a second to load: only where somebody measures.
-    from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
+    from BrainTumorSegLib.engine.measurement.lesions import find_lesions
+    from BrainTumorSegLib.engine.study.axial import AxialOrder
 
     segmentId, flairNode, sliceScoresNode = _measured(segmentationNode)
     mask = maskOnVolume(segmentationNode, segmentId, flairNode)
     geometry = _geometryOf(flairNode)
     lesions = [asdict(lesion) for lesion in find_lesions(mask, geometry)]
-    slices = slice_measures(mask, np.zeros(mask.shape, np.float32), geometry)
+    order = AxialOrder.of(geometry)
+    areas_mm2 = np.count_nonzero(order.to_axial(mask), axis=(1, 2)) * order.pixel_area_mm2
     rows = sliceScoresNode.GetNumberOfRows()
-    if rows != len(slices):
-        raise InputError(f"The FLAIR volume has {len(slices)} slices now, but {rows} were segmented.", _REMEDY)
+    if rows != len(areas_mm2):
+        raise InputError(f"The FLAIR volume has {len(areas_mm2)} slices now, but {rows} were segmented.", _REMEDY)
     showLesions({"lesions": lesions}, segmentationNode, "")
-    setSliceAreas(sliceScoresNode, [each.area_mm2 for each in slices])
+    setSliceAreas(sliceScoresNode, areas_mm2.tolist())
+    markMeasured(segmentationNode)
     return float(mask.sum()) * geometry.voxel_volume_ml
 
 

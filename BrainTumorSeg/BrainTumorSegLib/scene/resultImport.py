@@ -16,6 +16,7 @@ from BrainTumorSegLib.scene.ownNodes import PROBABILITY, removePart
 from BrainTumorSegLib.scene.probabilityImport import showProbability
 from BrainTumorSegLib.scene.provenance import isEdited, ownSegmentIds, writeProvenance
 from BrainTumorSegLib.scene.registeredVolumes import showRegistered
+from BrainTumorSegLib.scene.remeasure import markMeasured
 from BrainTumorSegLib.scene.resultFiles import readOnGrid
 from BrainTumorSegLib.scene.resultTables import showLesions, showSliceScores
 from BrainTumorSegLib.scene.segmentDescription import SegmentDescription
@@ -94,14 +95,17 @@ def importResult(
     else:
         probabilityNode = showProbability(probability.astype(np.float32), flairNode, target)
     showRegistered(report, study, flairNode, target)
+    sliceScoresNode = showSliceScores(report, target, f"{name} slices")
+    lesionsNode = showLesions(report, target, f"{name} lesions")
+    markMeasured(target)
     return ImportedResult(
         target,
         segmentId,
         report["summary"],
         keptEdited,
         undoable,
-        showSliceScores(report, target, f"{name} slices"),
-        showLesions(report, target, f"{name} lesions"),
+        sliceScoresNode,
+        lesionsNode,
         probabilityNode,
     )
 

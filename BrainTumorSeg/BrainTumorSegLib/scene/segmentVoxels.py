@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import slicer
+import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from BrainTumorSegLib.scene.volumeGeometry import Matrix, ijkToLocalOf
 
 Mask = npt.NDArray[np.bool_]
+
+# Of the entries of two matrices to millimetres: decimal text in files rounds more than arithmetic does.
+_SAME_GRID_MM = 1e-6
 
 
 def writeMask(
@@ -37,12 +41,35 @@ def maskOnVolume(
     shape = volumeNode.GetImageData().GetDimensions()[::-1]
     if labelmap.IsEmpty():
         return np.zeros(shape, bool)
-    grid = _labelmapOf(np.zeros(shape, bool), ijkToLocalOf(segmentationNode, volumeNode))
+    ijkToLocal = ijkToLocalOf(segmentationNode, volumeNode)
+    if _isOnGrid(labelmap, ijkToLocal, shape):
+        return _placed(labelmap, shape)
+    grid = _labelmapOf(np.zeros(shape, bool), ijkToLocal)
     onGrid = slicer.vtkOrientedImageData()
     resample = slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage
     if not resample(labelmap, grid, onGrid, False):
         raise BrainTumorSegError("The segment can't be resampled to the volume.", "Choose another volume.")
     return vtk_to_numpy(onGrid.GetPointData().GetScalars()).reshape(shape) != 0
+
+
+def _isOnGrid(labelmap: slicer.vtkOrientedImageData, ijkToLocal: Matrix, shape: tuple[int, int, int]) -> bool:
+    """Whether a labelmap's voxels are voxels of a grid of that shape [K, J, I], as after a result or an edit on it."""
+    matrix = vtk.vtkMatrix4x4()
+    labelmap.GetImageToWorldMatrix(matrix)
+    isInside = all(
+        0 <= first and last < size
+        for first, last, size in zip(labelmap.GetExtent()[::2], labelmap.GetExtent()[1::2], shape[::-1], strict=True)
+    )
+    return isInside and np.allclose(slicer.util.arrayFromVTKMatrix(matrix), ijkToLocal, rtol=0, atol=_SAME_GRID_MM)
+
+
+def _placed(labelmap: slicer.vtkOrientedImageData, shape: tuple[int, int, int]) -> Mask:
+    """A labelmap on the grid, which covers a part of it, as a mask of the whole grid [K, J, I]."""
+    mask = np.zeros(shape, bool)
+    i, _, j, _, k, _ = labelmap.GetExtent()
+    part = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1]) != 0
+    mask[k : k + part.shape[0], j : j + part.shape[1], i : i + part.shape[2]] = part
+    return mask
 
 
 def _labelmapOf(mask: Mask, matrix: Matrix) -> slicer.vtkOrientedImageData:

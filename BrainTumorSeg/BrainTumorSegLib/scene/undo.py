@@ -11,11 +11,21 @@ import numpy.typing as npt
 import slicer
 import vtk
 
-from BrainTumorSegLib.scene.ownNodes import LESIONS, PROBABILITY, SLICE_SCORES, partOf, removePart
+from BrainTumorSegLib.scene.ownNodes import LESIONS, PROBABILITY, SLICE_SCORES, partOf, partOrNew, removePart
 from BrainTumorSegLib.scene.probabilityImport import showProbability
+from BrainTumorSegLib.scene.subjectHierarchy import placeBeside
 
 # As many as Slicer's Segment Editor keeps by default; a segment is small, a probability volume about 10 MB.
 STATES_A_NODE = 5
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table's contents and what its node says of them; the node may be deleted meanwhile."""
+
+    name: str
+    contents: vtk.vtkTable
+    attributes: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -23,7 +33,7 @@ class _State:
     """Copies of the segments, of the tables by role, and of the probability [K, J, I] where there was one."""
 
     segmentation: slicer.vtkSegmentation
-    tables: Mapping[str, vtk.vtkTable]
+    tables: Mapping[str, _Table]
     probability: npt.NDArray[np.float32] | None
 
 
@@ -69,19 +79,26 @@ def _stateOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> _State:
     return _State(segmentation, {role: _copyOf(node) for role, node in nodes.items() if node is not None}, probability)
 
 
-def _copyOf(tableNode: slicer.vtkMRMLTableNode) -> vtk.vtkTable:
-    table = vtk.vtkTable()
-    table.DeepCopy(tableNode.GetTable())
-    return table
+def _copyOf(tableNode: slicer.vtkMRMLTableNode) -> _Table:
+    contents = vtk.vtkTable()
+    contents.DeepCopy(tableNode.GetTable())
+    attributes = {name: tableNode.GetAttribute(name) for name in tableNode.GetAttributeNames()}
+    return _Table(tableNode.GetName(), contents, attributes)
 
 
-def _restoreTable(segmentationNode: slicer.vtkMRMLSegmentationNode, role: str, table: vtk.vtkTable | None) -> None:
+def _restoreTable(segmentationNode: slicer.vtkMRMLSegmentationNode, role: str, table: _Table | None) -> None:
     """The table must be that of the segment shown, or not be there at all."""
-    node = partOf(segmentationNode, role)
     if table is None:
         removePart(segmentationNode, role)
-    elif node is not None:
-        node.SetAndObserveTable(table)
+        return
+    node = partOrNew(segmentationNode, role, "vtkMRMLTableNode", table.name)
+    for name in node.GetAttributeNames():
+        node.RemoveAttribute(name)
+    for name, text in table.attributes.items():
+        node.SetAttribute(name, text)
+    node.SetAndObserveTable(table.contents)
+    node.SetUseColumnTitleAsColumnHeader(True)
+    placeBeside(node, segmentationNode)
 
 
 def _restoreProbability(

@@ -43,7 +43,7 @@ class Controller:
         self._shownStudy: tuple[str, ...] = ()
         self._segmentPanel = SegmentPanel(ui)
         self._resultPanel = ResultPanel(ui, logic.undo)
-        self._modelChoice = ModelChoice(ui.modelComboBox, entries, self._onModelChosen)
+        self._modelChoice = ModelChoice(ui.modelComboBox, entries, self._onModelChosen, self._onModelUnknown)
         self._computerPanel = ComputerPanel(
             ui, requirementsPath, logic.startInstallation, logic.examine, self._diagnostics
         )
@@ -213,6 +213,12 @@ class Controller:
         if self.parameters is not None and self.parameters.model != name:
             self._areModelsKnown = False
             self.parameters.model = name
+
+    def _onModelUnknown(self, name: str) -> None:
+        """A scene of another version may name a model that is not in this one's index."""
+        self._onModelChosen("")
+        text = _("The model '{name}' of this scene is not one of this version; 'Recommended' is chosen instead.")
+        self._segmentPanel.showText(text.format(name=name))
 
     def _diagnostics(self, findings: Sequence[Mapping[str, Any]]) -> str:
         names = [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLStorableNode") if node.GetName()]

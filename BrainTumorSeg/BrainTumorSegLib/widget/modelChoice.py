@@ -11,10 +11,19 @@ from BrainTumorSegLib.engine.models.index import ModelEntry
 
 
 class ModelChoice:
-    """Shows a model's title and keeps its name; "" is the recommended one. onChosen: called with the name."""
+    """Shows a model's title and keeps its name; "" is the recommended one.
 
-    def __init__(self, comboBox: Any, entries: Sequence[ModelEntry], onChosen: Callable[[str], None]) -> None:
-        self._comboBox, self._onChosen = comboBox, onChosen
+    onChosen: called with the name of a choice. onUnknown: called with a name that this version does not have.
+    """
+
+    def __init__(
+        self,
+        comboBox: Any,
+        entries: Sequence[ModelEntry],
+        onChosen: Callable[[str], None],
+        onUnknown: Callable[[str], None],
+    ) -> None:
+        self._comboBox, self._onChosen, self._onUnknown = comboBox, onChosen, onUnknown
         self._names = ["", *(entry.name for entry in entries if entry.task == "segmentation")]
         titles = {entry.name: f"{entry.title} {entry.version}" for entry in entries}
         for name in self._names:
@@ -22,9 +31,9 @@ class ModelChoice:
         comboBox.connect("currentIndexChanged(int)", self._onIndexChanged)
 
     def show(self, name: str) -> None:
-        """Select a model; a name that this version does not have is given up for the recommended one."""
+        """Select a model."""
         if name not in self._names:
-            self._onChosen("")
+            self._onUnknown(name)
             return
         index = self._names.index(name)
         if self._comboBox.currentIndex != index:

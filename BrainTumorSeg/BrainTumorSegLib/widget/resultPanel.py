@@ -10,8 +10,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
-from BrainTumorSegLib.scene.measureState import isMeasured, measureAgain
 from BrainTumorSegLib.scene.ownNodes import LESIONS, partOf
+from BrainTumorSegLib.scene.remeasure import followEdits
 from BrainTumorSegLib.scene.resultExport import writeResultFolder
 from BrainTumorSegLib.scene.review import (
     AxialSlices,
@@ -22,9 +22,13 @@ from BrainTumorSegLib.scene.review import (
     showSlice,
     slicesToReview,
 )
+from BrainTumorSegLib.scene.segmentWatch import SegmentWatch
 from BrainTumorSegLib.scene.undo import SegmentationUndo
 from BrainTumorSegLib.widget.clicks import connectClicks, visibly
 from BrainTumorSegLib.widget.tables import fillTable, prepareTable
+
+FOLLOW_MS = 50
+"""How long after an edit the tables follow it: edits that come in a burst are measured once."""
 
 
 class ResultPanel:
@@ -37,7 +41,12 @@ class ResultPanel:
         self._ui, self._undo = ui, undo
         self._segmentationId = ""
         self._flairId = ""
-        self._isCurrent = True
+        self._problem = ""
+        self._watch = SegmentWatch(self._followSoon)
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(FOLLOW_MS)
+        self._timer.connect("timeout()", visibly(self._follow))
         prepareTable(ui.measurementsTable, wideColumn=4)
         ui.measurementsTable.connect("cellClicked(int,int)", visibly(self.onLesionClicked))
         ui.show3DButton.connect("toggled(bool)", visibly(self.onShow3D))
@@ -47,7 +56,6 @@ class ResultPanel:
                 "editButton": self.onEdit,
                 "previousSliceButton": self.onPreviousSlice,
                 "nextSliceButton": self.onNextSlice,
-                "measureButton": self.onMeasure,
                 "undoButton": self.onUndo,
                 "exportButton": self.onExport,
             },
@@ -55,14 +63,30 @@ class ResultPanel:
 
     def show(self, segmentationNode: Any, flairNode: Any) -> None:
         """Show the result in these nodes; either may be None."""
-        self._segmentationId = segmentationNode.GetID() if segmentationNode else ""
+        identifier = segmentationNode.GetID() if segmentationNode else ""
         self._flairId = flairNode.GetID() if flairNode else ""
+        self._watch.watch(segmentationNode)
+        if identifier != self._segmentationId:
+            self._segmentationId, self._problem = identifier, ""
+            self._followSoon()  # a loaded scene may have been saved in the middle of an edit
+        self._refresh()
+
+    def _followSoon(self) -> None:
+        self._timer.start()
+
+    def _follow(self) -> None:
+        """Bring the numbers up to date with what the segment holds."""
+        node = self._segmentation
+        if node is None or partOf(node, LESIONS) is None:
+            return
+        try:
+            followEdits(node)
+            self._problem = ""
+        except BrainTumorSegError as error:
+            self._problem = str(error)
         self._refresh()
 
     def _refresh(self) -> None:
-        # Asked once: it looks at every voxel.
-        node = self._segmentation
-        self._isCurrent = node is None or partOf(node, LESIONS) is None or isMeasured(node)
         self._fillTable()
         self._updateButtons()
 
@@ -87,8 +111,8 @@ class ResultPanel:
     def _resultText(self, lesions: int) -> str:
         if self._segmentation is None or partOf(self._segmentation, LESIONS) is None:
             return _("No result yet.")
-        if not self._isCurrent:
-            return _("You have corrected this segmentation. These are the numbers before that: click 'Measure again'.")
+        if self._problem:
+            return self._problem
         if lesions == 0:
             return _("No tumour found. The segmentation is empty; look at the uncertain slices.")
         return _("{count} lesions found.").format(count=lesions) if lesions > 1 else _("One lesion found.")
@@ -99,7 +123,6 @@ class ResultPanel:
         self._ui.editButton.enabled = node is not None and self._flair is not None
         self._ui.show3DButton.enabled = node is not None and node.GetSegmentation().GetNumberOfSegments() > 0
         hasResult = node is not None and partOf(node, LESIONS) is not None
-        self._ui.measureButton.enabled = hasResult and not self._isCurrent
         self._ui.exportButton.enabled = hasResult
         self._ui.undoButton.enabled = node is not None and self._undo.isAvailable(node)
         self._ui.previousSliceButton.enabled = self._ui.nextSliceButton.enabled = bool(review)
@@ -157,16 +180,6 @@ class ResultPanel:
         rows = _lesionRows(self._segmentation)
         if row < len(rows):
             showPosition(rows[row][1])
-
-    def onMeasure(self) -> None:
-        """Measure what the user has corrected."""
-        try:
-            volume_ml = measureAgain(self._segmentation)
-        except BrainTumorSegError as error:
-            self._ui.statusLabel.text = str(error)
-            return
-        self._refresh()
-        self._ui.statusLabel.text = _("Measured again: {volume:.1f} mL.").format(volume=volume_ml)
 
     def onUndo(self) -> None:
         """Bring back what the last result replaced, segments, tables and probability."""

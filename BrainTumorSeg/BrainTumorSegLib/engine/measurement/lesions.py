@@ -106,13 +106,22 @@ def _axial_diameters(piece: Mask, grid: Geometry) -> tuple[float, float]:
     A horseshoe that a slice cuts twice is two 8-connected parts there: a diameter never spans the brain between them.
     Of equally long ones, that with the longest second diameter counts.
     """
-    found = [
-        perpendicular_diameters(_in_mm(_row_ends(part), grid))
-        for plane in piece
-        for part in _parts(plane)
-    ]  # fmt: skip
-    longest = max(first for first, _ in found)
+    parts = [_in_mm(_row_ends(part), grid) for plane in piece for part in _parts(plane)]
+    parts.sort(key=_box_diagonal, reverse=True)
+    found: list[tuple[float, float]] = []
+    longest = 0.0
+    for part in parts:
+        # No part is longer than its box from corner to corner: those left can't hold the longest diameter.
+        if _box_diagonal(part) < longest - TIE_MM:
+            break
+        found.append(perpendicular_diameters(part))
+        longest = max(longest, found[-1][0])
     return max((pair for pair in found if pair[0] >= longest - TIE_MM), key=lambda pair: pair[1])
+
+
+def _box_diagonal(points: npt.NDArray[np.float64]) -> float:
+    """Length in mm of the diagonal of the box around points [N, 2]."""
+    return float(np.linalg.norm(np.ptp(points, axis=0)))
 
 
 def _parts(plane: npt.NDArray[np.bool_]) -> list[Indices]:
