@@ -22,7 +22,6 @@ from BrainTumorSegLib.scene.review import AxialSlices, shownIndex, showSlice
 from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 
 
-
 @pytest.fixture
 def result(panel: Any, click: Any, study: dict[str, Any], engine: Any, scene: Any) -> Any:
     """The segmentation node after one click, with one axial slice view in the scene."""
@@ -101,9 +100,7 @@ def test_next_and_previous_go_through_the_doubtful_slices(panel: Any, result: An
     assert re.fullmatch(r"Slice \d+ \(\d+ of \d+\)", panel.ui.reviewLabel.text)
 
 
-def test_the_table_follows_a_correction_by_itself(
-    shell: Any, panel: Any, result: Any, study: dict[str, Any]
-) -> None:
+def test_the_table_follows_a_correction_by_itself(shell: Any, panel: Any, result: Any, study: dict[str, Any]) -> None:
     before = volume_ml(panel)
     correct(result, study)
     shell.processEventsUntil(lambda: volume_ml(panel) != before)

@@ -57,7 +57,7 @@ def _isOnGrid(labelmap: slicer.vtkOrientedImageData, ijkToLocal: Matrix, shape: 
     matrix = vtk.vtkMatrix4x4()
     labelmap.GetImageToWorldMatrix(matrix)
     isInside = all(
-        0 <= first and last < size
+        first >= 0 and last < size
         for first, last, size in zip(labelmap.GetExtent()[::2], labelmap.GetExtent()[1::2], shape[::-1], strict=True)
     )
     return isInside and np.allclose(slicer.util.arrayFromVTKMatrix(matrix), ijkToLocal, rtol=0, atol=_SAME_GRID_MM)
