@@ -1,8 +1,26 @@
-"""``python -m BrainTumorSegLib``: the same as the command ``braintumorseg``."""
+"""``python -m BrainTumorSegLib`` and the command ``braintumorseg``: the same process."""
 
 import sys
+from typing import NoReturn
 
-from BrainTumorSegLib.cli.main import main
+from BrainTumorSegLib.cli.stopping import CANCELLED, EXIT_CANCELLED, end_at_once
+from BrainTumorSegLib.cli.streams import prepare_streams
+
+
+def run() -> NoReturn:
+    """Run the command line of sys.argv and end the process with its exit code."""
+    # Whatever takes a moment to import comes later: Ctrl-C may come first.
+    end_at_once(EXIT_CANCELLED, CANCELLED)
+    prepare_streams()
+    # MONAI imports matplotlib where it finds it, which writes into the user's home. Nothing here draws with it.
+    sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
+    from BrainTumorSegLib.cli.main import main
+
+    exit_code = main()
+    # What was done is done, however the interpreter's own end is interrupted.
+    end_at_once(exit_code)
+    sys.exit(exit_code)
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -5,8 +5,10 @@ import pytest
 
 from BrainTumorSegLib.cli.stopping import stop_requests
 
+SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_first_signal_asks_to_stop_and_second_stops_at_once(number: signal.Signals) -> None:
     with stop_requests() as is_cancelled:
         assert not is_cancelled()

@@ -15,7 +15,7 @@ from typing import NoReturn
 from BrainTumorSegLib import __version__
 from BrainTumorSegLib.cli import doctor, models, sample, segment, worker
 from BrainTumorSegLib.cli.rendering import rendering_errors
-from BrainTumorSegLib.cli.stopping import interrupt_on_terminate
+from BrainTumorSegLib.cli.stopping import interrupted_by_signals
 from BrainTumorSegLib.engine.errors import InputError
 
 PROGRAM = "braintumorseg"
@@ -31,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (sys.argv by default) and return the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    with rendering_errors(debug="--debug" in arguments) as outcome, interrupt_on_terminate():
+    with rendering_errors(debug="--debug" in arguments) as outcome, interrupted_by_signals():
         chosen = build_parser().parse_args(arguments)
         logging.basicConfig(
             level=logging.DEBUG if chosen.debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"

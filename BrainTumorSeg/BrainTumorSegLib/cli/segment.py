@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from BrainTumorSegLib.cli.progress import stage_bar
 from BrainTumorSegLib.cli.rendering import REMEDIES
-from BrainTumorSegLib.cli.stopping import stop_requests
+from BrainTumorSegLib.cli.stopping import insisting, stop_requests
 from BrainTumorSegLib.cli.store import add_models_option, open_store
 from BrainTumorSegLib.engine.settings import CHOICES
 
@@ -53,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from BrainTumorSegLib.engine.service.run import SegmenterCache, run_job
 
     job = _job(arguments)
-    with stop_requests() as is_cancelled, stage_bar() as on_progress:
+    with stop_requests() as is_cancelled, insisting(is_cancelled), stage_bar() as on_progress:
         result = run_job(job, SegmenterCache(partial(open_store, arguments)), on_progress, is_cancelled)
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
