@@ -38,10 +38,10 @@ $(READY): requirements.lock requirements-torch.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"Python {v[0]}.{v[1]} is too old: 3.11 or newer is needed. Run make PYTHON=/path/to/python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the locked dependencies into .venv"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements-torch.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements-torch.lock || { echo "On Linux torch's CPU build is needed, from PyTorch's own index: run PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make $(MAKECMDGOALS)." >&2; exit 1; }
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -c 'import torch' || { echo "torch does not load. On Linux the CPU build is needed: run PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make $(MAKECMDGOALS) after removing .venv." >&2; exit 1; }
+	@$(BIN)/python -c 'import torch' || { echo "torch does not load on this machine." >&2; exit 1; }
 	@touch $@
 
 lock: $(READY) ## Write requirements.lock again from pyproject.toml

@@ -26,22 +26,22 @@ def test_every_package_of_the_tree_is_installed() -> None:
 
 def test_torch_is_pinned_alike_in_the_lock_and_in_the_resolution() -> None:
     pinned = re.findall(r"^torch==[0-9.]+", TORCH_LOCK, flags=re.MULTILINE)
-    assert pinned == ["torch==2.13.0"]
-    assert PROJECT["tool"]["uv"]["constraint-dependencies"] == pinned
+    assert pinned == ["torch==2.13.0"] * 2
+    assert PROJECT["tool"]["uv"]["constraint-dependencies"] == pinned[:1]
 
 
 @pytest.mark.parametrize(
     "sha256",
     [
-        "60fcdcb2f3876e21146cb4524ef06397d727ca9ad5f020818547e25075fe3cb7",
-        "796633c4cdf0fe2cdced72d8f88f22e73dbcfce83132763162f6d4bff13b820b",
         "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b",
         "4ca4a9394b0c771238a4f73590fdbbc4debad85ed0fa63d026ae1b085da7d6e2",
+        "a0d8b11f16a48d60e2015d8213aa0390744cbebb98e58b62b3514dddc656e330",
+        "2fe228aba290d14b9f31b049be550dbd469c3fd3013d7a19705b30454da97027",
     ],
-    ids=["cp311 PyPI", "cp312 PyPI", "cp311 CPU", "cp312 CPU"],
+    ids=["Linux cp311", "Linux cp312", "Windows cp311", "macOS cp312"],
 )
 def test_torch_is_installed_only_as_it_was_published(sha256: str) -> None:
-    """The wheels for Linux on x86-64; pip asks for a hash of everything in a file that has one."""
+    """pip asks for a hash of everything in a file that has one."""
     hashes = re.findall(r"--hash=sha256:([0-9a-f]{64})\b", TORCH_LOCK)
     assert sha256 in hashes
-    assert len(hashes) == len(set(hashes)) == len(TORCH_LOCK.splitlines()) - 2
+    assert len(hashes) == len(set(hashes))

@@ -25,7 +25,8 @@ from BrainTumorSegLib.cli.stopping import insisting, stop_requests
 from BrainTumorSegLib.engine.files import atomic_path
 
 def work(arguments):
-    with stop_requests() as is_cancelled, insisting(is_cancelled), atomic_path(arguments.folder / "o.nrrd") as temporary:
+    target = arguments.folder / "o.nrrd"
+    with stop_requests() as is_cancelled, insisting(is_cancelled), atomic_path(target) as temporary:
         temporary.touch()
         print("begun", flush=True)
         until = time.monotonic() + 60
