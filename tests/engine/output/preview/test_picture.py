@@ -19,6 +19,7 @@ from BrainTumorSegLib.engine.output.preview.slices import (
     tile,
     windowed,
 )
+from BrainTumorSegLib.engine.output.preview.strip import round_ceiling
 from BrainTumorSegLib.engine.output.preview.style import OUTLINE
 from BrainTumorSegLib.engine.study.geometry import Geometry
 from result_phantoms import AXIAL, GRIDS, SAGITTAL, ellipsoid, grid, phantom_result
@@ -162,3 +163,22 @@ def test_one_bright_speck_does_not_darken_the_head() -> None:
     slices = np.random.default_rng(0).uniform(0, 200, (3, 50, 50)).astype(np.float32)
     slices[0, 0, 0] = 1e6
     assert windowed(slices).mean() > 100
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0.0, 0.0), (0.7, 0.8), (1.0, 1.0), (99.0, 100.0), (1010.0, 1200.0), (2404.0, 3000.0), (9001.0, 10000.0)],
+)
+def test_axis_of_areas_ends_at_a_round_number(value: float, expected: float) -> None:
+    assert round_ceiling(value) == pytest.approx(expected)
+
+
+def test_sides_can_be_read_on_bright_skull() -> None:
+    """White letters need a dark ground whatever lies behind them."""
+    white = phantom_result(OBLIQUE, np.zeros(OBLIQUE.shape_kji, bool))
+    stack = dataclasses.replace(slice_stack(white), grey=np.full_like(slice_stack(white).grey, 255))
+    picture = np.asarray(tile(stack, 0, 260).convert("L")).astype(int)
+    middle = picture.shape[0] // 2
+    for plate in (picture[middle - 8 : middle + 8, 5:20], picture[middle - 8 : middle + 8, -20:-5]):
+        assert (plate < 40).mean() > 0.4
+        assert (plate > 200).mean() > 0.05

@@ -10,7 +10,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 from BrainTumorSegLib.engine.measurement.mask import bounding_box
 from BrainTumorSegLib.engine.measurement.result import Result, SliceScore
-from BrainTumorSegLib.engine.output.preview.style import OUTLINE, QUIET, TEXT, write
+from BrainTumorSegLib.engine.output.preview.style import OUTLINE, QUIET, TEXT, write, write_on_plate
 from BrainTumorSegLib.engine.study.axial import AxialOrder
 
 FEW_SLICES = 12
@@ -140,8 +140,8 @@ def _label(picture: Image.Image, score: SliceScore) -> None:
     middle, bottom, right = picture.height // 2, picture.height - _PADDING_PX, picture.width - _PADDING_PX
     write(draw, (_PADDING_PX, _PADDING_PX), f"{score.index + 1}", 20, TEXT, "la", _RIM_PX)
     write(draw, (right, _PADDING_PX + 3), f"z {score.position_mm:+.0f} mm", 13, QUIET, "ra", _RIM_PX)
-    write(draw, (_PADDING_PX, middle), "R", 14, QUIET, "lm", _RIM_PX)
-    write(draw, (right, middle), "L", 14, QUIET, "rm", _RIM_PX)
+    write_on_plate(draw, (_PADDING_PX, middle), "R", 16, TEXT, "lm")
+    write_on_plate(draw, (right, middle), "L", 16, TEXT, "rm")
     probability = f"P {score.tumour_probability:.2f}" + ("" if score.segmented else " · left out")
     write(draw, (_PADDING_PX, bottom), probability, 13, QUIET, "ls", _RIM_PX)
     if score.area_mm2 > 0:

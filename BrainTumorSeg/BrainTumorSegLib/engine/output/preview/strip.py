@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from PIL import Image, ImageDraw
 
 from BrainTumorSegLib.engine.measurement.result import Result, SliceScore
@@ -21,6 +23,7 @@ from BrainTumorSegLib.engine.output.preview.style import (
 
 _LEFT_PX, _RIGHT_PX, _TOP_PX, _BOTTOM_PX = 64, 96, 42, 38
 _MOST_TICKS = 20
+_ROUND_STEPS = (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10)
 
 
 def strip(result: Result, shown: tuple[SliceScore, ...], size: tuple[int, int]) -> Image.Image:
@@ -30,12 +33,21 @@ def strip(result: Result, shown: tuple[SliceScore, ...], size: tuple[int, int]) 
     plot = _Plot(draw, size, len(result.slices), max(score.area_mm2 for score in result.slices))
     plot.frame()
     plot.bars(result.slices)
-    plot.gate(result.settings.gate or 0.0)
+    plot.gate(result.settings.gate)
     plot.area(result.slices)
     plot.uncertainty(result.slices)
     plot.numbers({score.index for score in shown})
-    plot.legend()
+    plot.note(result.slices, shown)
+    plot.legend(result.settings.gate)
     return picture
+
+
+def round_ceiling(value: float) -> float:
+    """The smallest number with a round half that is at least ``value``: 2,404 gives 3,000, 0 gives 0."""
+    if value <= 0:
+        return 0.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in _ROUND_STEPS if step * power >= value)
 
 
 class _Plot:
@@ -44,7 +56,7 @@ class _Plot:
     def __init__(self, draw: ImageDraw.ImageDraw, size: tuple[int, int], slices: int, largest_mm2: float) -> None:
         self._draw = draw
         self._slices = slices
-        self._largest_mm2 = largest_mm2
+        self._top_mm2 = round_ceiling(largest_mm2)
         self._left, self._right = _LEFT_PX, size[0] - _RIGHT_PX
         self._top, self._bottom = _TOP_PX, size[1] - _BOTTOM_PX
         self._pitch = (self._right - self._left) / slices
@@ -54,8 +66,8 @@ class _Plot:
             y = self._y(level)
             self._draw.line([(self._left, y), (self._right, y)], fill=RULE)
             self._write((self._left - 8, y), f"{level:.1f}", QUIET, "rm")
-            if self._largest_mm2 > 0:
-                self._write((self._right + 8, y), f"{level * self._largest_mm2:,.0f}", OUTLINE, "lm")
+            if self._top_mm2 > 0:
+                self._write((self._right + 8, y), f"{level * self._top_mm2:,.4g}", OUTLINE, "lm")
 
     def bars(self, scores: tuple[SliceScore, ...]) -> None:
         gap = 1.5 if self._pitch > 6 else 0.0
@@ -67,12 +79,11 @@ class _Plot:
     def gate(self, gate: float) -> None:
         """A dashed line at the probability below which slices count as clear."""
         if gate > 0:
-            for x in range(self._left, self._right, 12):
-                self._draw.line([(x, self._y(gate)), (x + 5, self._y(gate))], fill=TEXT)
+            self._dashed(self._left, self._right, self._y(gate))
 
     def area(self, scores: tuple[SliceScore, ...]) -> None:
-        if self._largest_mm2 > 0:
-            points = [(self._centre(s.index), self._y(s.area_mm2 / self._largest_mm2)) for s in scores]
+        if self._top_mm2 > 0:
+            points = [(self._centre(s.index), self._y(s.area_mm2 / self._top_mm2)) for s in scores]
             self._draw.line(points, fill=OUTLINE, width=3, joint="curve")
 
     def uncertainty(self, scores: tuple[SliceScore, ...]) -> None:
@@ -95,20 +106,34 @@ class _Plot:
             if index == 0 or (index + 1) % step == 0:
                 self._write((self._centre(index), self._bottom + 10), f"{index + 1}", QUIET, "ma")
 
-    def legend(self) -> None:
+    def note(self, scores: tuple[SliceScore, ...], shown: tuple[SliceScore, ...]) -> None:
+        """Which slices are among the pictures; brighter where slices with tumour are not."""
+        missing = sum(score.area_mm2 > 0 for score in scores) - sum(score.area_mm2 > 0 for score in shown)
+        words = "the marked ones are shown above"
+        if missing:
+            words += f", {missing} with tumour are not"
+        self._write((self._right, 21), f"axial slices, lowest first; {words}", CAUTION if missing else QUIET, "rm")
+
+    def legend(self, gate: float) -> None:
         x = self._left
         entries: list[tuple[str, Colour]] = [
             ("tumour probability of the slice", BAR),
             ("left out as clear", BAR_SKIPPED),
             ("mean uncertainty (bits)", CAUTION),
         ]
-        if self._largest_mm2 > 0:
+        if self._top_mm2 > 0:
             entries.append(("mask area (right), mm²", OUTLINE))
         for text, colour in entries:
             self._draw.rectangle([x, 15, x + 12, 27], fill=colour)
             self._write((x + 19, 21), text, TEXT, "lm")
             x += 44 + int(self._draw.textlength(text, font=font(14)))
-        self._write((self._right, 21), "axial slices, lowest first; marked: shown above", QUIET, "rm")
+        if gate > 0:
+            self._dashed(x, x + 15, 21)
+            self._write((x + 22, 21), "gate", TEXT, "lm")
+
+    def _dashed(self, left: int, right: int, y: float) -> None:
+        for x in range(left, right, 10):
+            self._draw.line([(x, y), (x + 5, y)], fill=TEXT)
 
     def _centre(self, index: int) -> float:
         return self._left + (index + 0.5) * self._pitch

@@ -22,6 +22,7 @@ OUTLINE: Colour = (round(255 * TUMOUR_COLOUR[0]), round(255 * TUMOUR_COLOUR[1]),
 """The mask's colour, the same that the segmentation has in 3D Slicer."""
 
 _RIM: Colour = (0, 0, 0)
+_PLATE_PADDING_PX = 3
 
 
 @cache
@@ -54,3 +55,13 @@ def write(
     draw.text(place, text, font=kind, fill=colour, anchor=anchor, stroke_width=rim_px, stroke_fill=_RIM)
     raised = (left + width, draw.textbbox(place, text, font=kind, anchor=anchor)[1] - 2)
     draw.text(raised, "2", font=small, fill=colour, anchor="lt", stroke_width=rim_px, stroke_fill=_RIM)
+
+
+def write_on_plate(
+    draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, size_px: int, colour: Colour, anchor: str
+) -> None:
+    """As ``write``, on a black plate: readable even over the skull, which is as bright as the letters."""
+    left, top, right, bottom = draw.textbbox(place, text, font=font(size_px), anchor=anchor)
+    pad = _PLATE_PADDING_PX
+    draw.rectangle([left - pad, top - pad, right + pad, bottom + pad], fill=_RIM)
+    write(draw, place, text, size_px, colour, anchor)
