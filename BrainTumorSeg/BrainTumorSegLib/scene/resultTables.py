@@ -15,7 +15,7 @@ _SLICE_COLUMNS = {
     "index": vtk.vtkIntArray,
     "position_mm": vtk.vtkDoubleArray,
     "tumour_probability": vtk.vtkDoubleArray,
-    "segmented": vtk.vtkUnsignedCharArray,
+    "segmented": vtk.vtkIntArray,  # unsigned characters come back from a saved scene as zeros
     "area_mm2": vtk.vtkDoubleArray,
     "mean_uncertainty": vtk.vtkDoubleArray,
 }

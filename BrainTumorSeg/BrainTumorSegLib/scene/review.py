@@ -1,4 +1,4 @@
-"""Which slices deserve a second look, and bringing the slice views there."""
+"""Which slices deserve a second look, which had it, and bringing the slice views there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import slicer
+import vtk
 
 from BrainTumorSegLib.scene.ownNodes import SLICE_SCORES, partOf
 from BrainTumorSegLib.scene.volumeGeometry import Matrix, ijkToWorld
@@ -15,6 +16,8 @@ UNCERTAIN_SHARE = 1 / 3
 """Share of the slices with any doubt that is offered for review, the most doubtful ones."""
 
 _SAME_DIRECTION = 0.9
+_MOST_UNCERTAIN_BITS = 0.5
+_REVIEWED = "reviewed"
 _COLUMNS = ("index", "tumour_probability", "area_mm2", "mean_uncertainty")
 
 
@@ -33,11 +36,67 @@ class SliceDoubt:
         return (self.tumourProbability >= 0.5) != (self.area_mm2 > 0)
 
 
-def slicesToReview(doubts: Sequence[SliceDoubt]) -> tuple[int, ...]:
-    """Indices from inferior to superior: contradictory slices, and the third with the highest mean uncertainty."""
+@dataclass(frozen=True)
+class SliceReview:
+    """A slice that deserves a second look. need: 0-1. reason: one plain sentence why. isReviewed: ticked off."""
+
+    index: int
+    need: float
+    reason: str
+    isReviewed: bool
+
+
+def reviewOrder(doubts: Sequence[SliceDoubt]) -> tuple[tuple[int, float, str], ...]:
+    """Index, need (0-1) and a sentence why, the neediest first: contradictory slices, then the uncertain third."""
     doubtful = sorted((each for each in doubts if each.meanUncertainty > 0), key=lambda each: -each.meanUncertainty)
     chosen = doubtful[: int(np.ceil(UNCERTAIN_SHARE * len(doubtful)))]
-    return tuple(sorted({each.index for each in chosen} | {each.index for each in doubts if each.isContradictory}))
+    found = [(each.index, *_needOf(each)) for each in doubts if each.isContradictory or each in chosen]
+    return tuple(sorted(found, key=lambda each: (-each[1], each[0])))
+
+
+def _needOf(doubt: SliceDoubt) -> tuple[float, str]:
+    """How much a slice needs a look, 0-1, and why."""
+    uncertainty = min(1.0, doubt.meanUncertainty / _MOST_UNCERTAIN_BITS)
+    if not doubt.isContradictory:
+        return 0.5 * uncertainty, "The outline is uncertain here."
+    need = 0.5 + 0.5 * max(uncertainty, 2 * abs(doubt.tumourProbability - 0.5))
+    if doubt.area_mm2 > 0:
+        return need, "Outlined, although the slice by itself looks free of tumour."
+    return need, "The slice looks like tumour, but nothing is outlined."
+
+
+def reviewOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[SliceReview, ...]:
+    """The slices of a result that deserve a second look, the neediest first, and which of them are ticked off."""
+    done = reviewedSlices(segmentationNode)
+    order = reviewOrder(doubtsOf(segmentationNode))
+    return tuple(SliceReview(index, need, reason, index in done) for index, need, reason in order)
+
+
+def reviewedSlices(segmentationNode: slicer.vtkMRMLSegmentationNode) -> frozenset[int]:
+    """The slices that somebody has ticked off; kept in the table of slices, with the scene."""
+    table = partOf(segmentationNode, SLICE_SCORES)
+    if table is None or table.GetTable().GetColumnByName(_REVIEWED) is None:
+        return frozenset()
+    column = table.GetTable().GetColumnByName(_REVIEWED)
+    return frozenset(row for row in range(table.GetNumberOfRows()) if float(column.GetValue(row)) > 0)
+
+
+def setReviewed(segmentationNode: slicer.vtkMRMLSegmentationNode, index: int, isReviewed: bool) -> None:
+    """Tick a slice off, or take the tick back."""
+    table = partOf(segmentationNode, SLICE_SCORES)
+    if table is None:
+        return
+    column = table.GetTable().GetColumnByName(_REVIEWED)
+    if column is None:
+        column = vtk.vtkIntArray()  # unsigned characters come back from a saved scene as zeros
+        column.SetName(_REVIEWED)
+        column.SetNumberOfTuples(table.GetNumberOfRows())
+        column.Fill(0)
+        table.AddColumn(column)
+    column.SetValue(index, int(isReviewed))
+    column.Modified()
+    table.GetTable().Modified()
+    table.Modified()
 
 
 def doubtsOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[SliceDoubt, ...]:

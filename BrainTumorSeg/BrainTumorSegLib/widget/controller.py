@@ -66,6 +66,7 @@ class Controller:
         """Bring every panel up to date with the parameter node and the running activity."""
         parameters = self.parameters
         if parameters is None:
+            self._resultPanel.show(None, None)
             return
         self._forgetStudy(_studyOf(parameters))
         self._modelChoice.show(parameters.model)

@@ -13,18 +13,11 @@ from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from BrainTumorSegLib.scene.ownNodes import LESIONS, partOf
 from BrainTumorSegLib.scene.remeasure import followEdits
 from BrainTumorSegLib.scene.resultExport import writeResultFolder
-from BrainTumorSegLib.scene.review import (
-    AxialSlices,
-    doubtsOf,
-    nextIndex,
-    shownIndex,
-    showPosition,
-    showSlice,
-    slicesToReview,
-)
+from BrainTumorSegLib.scene.review import showPosition
 from BrainTumorSegLib.scene.segmentWatch import SegmentWatch
 from BrainTumorSegLib.scene.undo import SegmentationUndo
 from BrainTumorSegLib.widget.clicks import connectClicks, visibly
+from BrainTumorSegLib.widget.navigatorPanel import NavigatorPanel
 from BrainTumorSegLib.widget.tables import fillTable, prepareTable
 
 FOLLOW_MS = 50
@@ -42,6 +35,7 @@ class ResultPanel:
         self._segmentationId = ""
         self._flairId = ""
         self._problem = ""
+        self.navigator = NavigatorPanel(ui)
         self._watch = SegmentWatch(self._followSoon)
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
@@ -54,8 +48,6 @@ class ResultPanel:
             ui,
             {
                 "editButton": self.onEdit,
-                "previousSliceButton": self.onPreviousSlice,
-                "nextSliceButton": self.onNextSlice,
                 "undoButton": self.onUndo,
                 "exportButton": self.onExport,
             },
@@ -89,6 +81,7 @@ class ResultPanel:
     def _refresh(self) -> None:
         self._fillTable()
         self._updateButtons()
+        self.navigator.show(self._segmentation, self._flair)
 
     @property
     def _segmentation(self) -> Any:
@@ -114,27 +107,19 @@ class ResultPanel:
         if self._problem:
             return self._problem
         if lesions == 0:
-            return _("No tumour found. The segmentation is empty; look at the uncertain slices.")
+            return _("No tumour found. The segmentation is empty; look at the slices to review.")
         return _("{count} lesions found.").format(count=lesions) if lesions > 1 else _("One lesion found.")
 
     def _updateButtons(self) -> None:
         node = self._segmentation
-        review = self._reviewIndices()
         self._ui.editButton.enabled = node is not None and self._flair is not None
         self._ui.show3DButton.enabled = node is not None and node.GetSegmentation().GetNumberOfSegments() > 0
         hasResult = node is not None and partOf(node, LESIONS) is not None
         self._ui.exportButton.enabled = hasResult
         self._ui.undoButton.enabled = node is not None and self._undo.isAvailable(node)
-        self._ui.previousSliceButton.enabled = self._ui.nextSliceButton.enabled = bool(review)
-        self._ui.reviewLabel.text = _("{count} slices to review").format(count=len(review)) if review else ""
         self._ui.show3DButton.blockSignals(True)
         self._ui.show3DButton.checked = _isShown3D(node)
         self._ui.show3DButton.blockSignals(False)
-
-    def _reviewIndices(self) -> tuple[int, ...]:
-        if self._segmentation is None or self._flair is None or self._flair.GetImageData() is None:
-            return ()
-        return slicesToReview(doubtsOf(self._segmentation))
 
     def onEdit(self) -> None:
         """Open the Segment Editor on this result."""
@@ -153,27 +138,6 @@ class ResultPanel:
             node.CreateClosedSurfaceRepresentation()
         node.CreateDefaultDisplayNodes()
         node.GetDisplayNode().SetVisibility3D(isShown)
-
-    def onPreviousSlice(self) -> None:
-        """Go down to the next doubtful slice."""
-        self._step(-1)
-
-    def onNextSlice(self) -> None:
-        """Go up to the next doubtful slice."""
-        self._step(1)
-
-    def _step(self, step: int) -> None:
-        indices = self._reviewIndices()
-        if not indices:
-            return
-        slices = AxialSlices.of(self._flair)
-        index = nextIndex(indices, shownIndex(slices), step)
-        if index is None:
-            return
-        showSlice(slices, index)
-        place = _("Slice {slice} ({number} of {count})")
-        place = place.format(slice=index + 1, number=indices.index(index) + 1, count=len(indices))
-        self._ui.reviewLabel.text = place
 
     def onLesionClicked(self, row: int, _column: int) -> None:
         """Bring the slice views to the clicked lesion."""

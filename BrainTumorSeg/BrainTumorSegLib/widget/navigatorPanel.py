@@ -1,0 +1,192 @@
+"""The way through the slices: the strip, the next slice that deserves a second look, and what was looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from BrainTumorSegLib.scene.review import (
+    AxialSlices,
+    SliceDoubt,
+    SliceReview,
+    doubtsOf,
+    nextIndex,
+    reviewOf,
+    setReviewed,
+    shownIndex,
+    showSlice,
+)
+from BrainTumorSegLib.scene.viewWatch import ViewWatch
+from BrainTumorSegLib.widget.clicks import connectClicks, visibly
+from BrainTumorSegLib.widget.sliceStrip import SliceStrip, StripSlice
+from BrainTumorSegLib.widget.tables import fillTable, prepareTable
+
+
+class NavigatorPanel:
+    """Shows the slices of one result, follows the axial view, and keeps what was ticked off with the result.
+
+    ui: the widgets of the .ui by name.
+    """
+
+    def __init__(self, ui: Any) -> None:
+        self._ui = ui
+        self._segmentation: Any = None
+        self._flair: Any = None
+        self._scores: tuple[SliceDoubt, ...] = ()
+        self._review: tuple[SliceReview, ...] = ()
+        self._isFilling = False
+        self.strip = SliceStrip(self.goTo)
+        ui.navigatorWidget.layout().addWidget(self.strip)
+        self._views = ViewWatch(self._onViewMoved)
+        prepareTable(ui.reviewTable, wideColumn=1)
+        ui.reviewTable.connect("cellClicked(int,int)", visibly(self.onRowClicked))
+        ui.reviewTable.connect("cellChanged(int,int)", visibly(self.onRowTicked))
+        # Only a shown table knows how wide its columns are, and so how high its rows.
+        ui.reviewCollapsibleButton.connect(
+            "contentsCollapsed(bool)", visibly(lambda _isCollapsed: ui.reviewTable.resizeRowsToContents())
+        )
+        connectClicks(
+            ui,
+            {
+                "previousSliceButton": self.goToPrevious,
+                "nextSliceButton": self.goToNext,
+                "reviewedCheckBox": self.onReviewed,
+            },
+        )
+
+    def show(self, segmentationNode: Any, flairNode: Any) -> None:
+        """Show the slices of a result; nothing where either node, or the table of slices, is missing."""
+        hasVoxels = flairNode is not None and flairNode.GetImageData() is not None
+        self._segmentation, self._flair = segmentationNode, flairNode if hasVoxels else None
+        isShown = segmentationNode is not None and hasVoxels
+        self._scores = doubtsOf(segmentationNode) if isShown else ()
+        self._review = reviewOf(segmentationNode) if isShown else ()
+        self._views.start()
+        self._fill()
+
+    @property
+    def shown(self) -> int | None:
+        """The slice that the axial view shows, as far as there is one."""
+        if self._flair is None or not self._scores:
+            return None
+        index = shownIndex(AxialSlices.of(self._flair))
+        return None if index is None else max(0, min(len(self._scores) - 1, round(index)))
+
+    def goTo(self, index: int) -> None:
+        """Bring the axial views to a slice."""
+        if self._flair is not None:
+            showSlice(AxialSlices.of(self._flair), index)
+            self._onViewMoved()
+
+    def goToPrevious(self) -> None:
+        """Go down to the next slice to review."""
+        self._step(-1)
+
+    def goToNext(self) -> None:
+        """Go up to the next slice to review."""
+        self._step(1)
+
+    def toggleReviewed(self) -> None:
+        """Tick the shown slice off, or take the tick back."""
+        shown = self._shownReview()
+        if shown is not None:
+            self._setReviewed(shown.index, not shown.isReviewed)
+
+    def onReviewed(self) -> None:
+        """The box was clicked for the shown slice."""
+        shown = self._shownReview()
+        if shown is not None:
+            self._setReviewed(shown.index, bool(self._ui.reviewedCheckBox.checked))
+
+    def onRowClicked(self, row: int, _column: int) -> None:
+        """Go to the slice of a row of the list."""
+        if row < len(self._review):
+            self.goTo(self._review[row].index)
+
+    def onRowTicked(self, row: int, column: int) -> None:
+        """A slice was ticked off in the list."""
+        if self._isFilling or column != 0 or row >= len(self._review):
+            return
+        isReviewed = self._ui.reviewTable.item(row, 0).checkState() == qt.Qt.Checked
+        self._setReviewed(self._review[row].index, isReviewed)
+
+    def _step(self, step: int) -> None:
+        if self._review:
+            index = nextIndex([each.index for each in self._review], self.shown, step)
+            if index is not None:
+                self.goTo(index)
+
+    def _setReviewed(self, index: int, isReviewed: bool) -> None:
+        setReviewed(self._segmentation, index, isReviewed)
+        self._review = reviewOf(self._segmentation)
+        self._fill()
+
+    def _shownReview(self) -> SliceReview | None:
+        shown = self.shown
+        return next((each for each in self._review if each.index == shown), None)
+
+    def _fill(self) -> None:
+        self.strip.visible = bool(self._scores)
+        self.strip.display(self._stripSlices(), self.shown)
+        self._isFilling = True
+        rows = [(_("{number}").format(number=each.index + 1), each.reason) for each in self._review]
+        fillTable(self._ui.reviewTable, rows)
+        for row, each in enumerate(self._review):
+            item = self._ui.reviewTable.item(row, 0)
+            item.setCheckState(qt.Qt.Checked if each.isReviewed else qt.Qt.Unchecked)
+        self._isFilling = False
+        if not self._ui.reviewCollapsibleButton.collapsed:
+            self._ui.reviewTable.resizeRowsToContents()
+        self._ui.reviewCollapsibleButton.visible = bool(self._review)
+        done = sum(each.isReviewed for each in self._review)
+        self._ui.reviewCollapsibleButton.text = _("Slices to review ({done} of {count} reviewed)").format(
+            done=done, count=len(self._review)
+        )
+        self._ui.previousSliceButton.enabled = self._ui.nextSliceButton.enabled = bool(self._review)
+        self._describeShown()
+
+    def _onViewMoved(self) -> None:
+        self.strip.mark(self.shown)
+        self._describeShown()
+
+    def _describeShown(self) -> None:
+        """The sentence on the shown slice, and its tick."""
+        each = self._shownReview()
+        box = self._ui.reviewedCheckBox
+        box.enabled = each is not None
+        box.checked = each is not None and each.isReviewed
+        done = sum(one.isReviewed for one in self._review)
+        box.text = _("{done} of {count} reviewed").format(done=done, count=len(self._review)) if self._review else ""
+        box.visible = bool(self._review)
+        self._ui.reviewLabel.text = self._sentence(each)
+
+    def _sentence(self, each: SliceReview | None) -> str:
+        if not self._review:
+            return ""
+        shown = self.shown
+        if shown is None:
+            return ""
+        if each is None:
+            return _("Slice {slice}: nothing speaks for a second look.").format(slice=shown + 1)
+        return _("Slice {slice}: {reason}").format(slice=each.index + 1, reason=each.reason)
+
+    def _stripSlices(self) -> list[StripSlice]:
+        review = {each.index: each for each in self._review}
+        largest = max((each.area_mm2 for each in self._scores), default=0.0) or 1.0
+        return [_stripSlice(each, review.get(each.index), largest) for each in self._scores]
+
+
+def _stripSlice(score: SliceDoubt, review: SliceReview | None, largest_mm2: float) -> StripSlice:
+    numbers = _("Slice {slice}: score {score:.2f}, area {area:.0f} mm², uncertainty {bits:.2f}.").format(
+        slice=score.index + 1, score=score.tumourProbability, area=score.area_mm2, bits=score.meanUncertainty
+    )
+    return StripSlice(
+        score=score.tumourProbability,
+        area=score.area_mm2 / largest_mm2,
+        uncertainty=score.meanUncertainty,
+        isToReview=review is not None,
+        isReviewed=review is not None and review.isReviewed,
+        tip=f"{numbers}\n{review.reason}" if review is not None else numbers,
+    )
