@@ -28,7 +28,7 @@ from BrainTumorSegLib.client.slicerPython import baseEnvironment, childEnvironme
 from BrainTumorSegLib.engine.errors import InputError, ModelError
 from BrainTumorSegLib.engine.models.index import read_index
 from BrainTumorSegLib.jobs.activity import ChildWork
-from BrainTumorSegLib.jobs.batch import FolderJob
+from BrainTumorSegLib.jobs.batch import BatchJob
 from BrainTumorSegLib.jobs.segmentationJob import JobNodes, SegmentationJob
 from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.resultImport import EditedPolicy
@@ -225,17 +225,25 @@ class BrainTumorSegLogic(ScriptedLoadableModuleLogic):
         self._follow(job)
         return job
 
-    def segmentFolder(self, inputFolder, outputFolder, resume=True, **settings):
-        """Segment every study of a folder, one after another, wait for all, and return one row (a dict) a study.
+    def segmentFolder(self, inputFolder, outputFolder, resume=True, workers=None, **settings):
+        """Segment every study of a folder (or CSV list), wait for all, and return one row (a dict) a study.
 
-        The rows are in ``outputFolder/summary.csv`` too, also those of studies that failed. With ``resume`` the
-        studies that are done already are not done again. Raises InputError if the folder holds no study.
+        The rows are in ``outputFolder/summary.csv`` too, also those of studies that failed. With ``resume`` what is
+        done already is not done again. Raises InputError if there is no study, or if the results in the folder were
+        made by other settings, models or from other files.
         """
-        job = FolderJob(self.session, Path(inputFolder), Path(outputFolder), JobSettings(**settings), resume)
-        self._follow(job)
+        job = self.startFolder(inputFolder, outputFolder, resume, workers, **settings)
         self.waitFor(job)
         job.raiseIfFailed()
-        return [vars(row) for row in job.rows]
+        return job.rows
+
+    def startFolder(self, inputFolder, outputFolder, resume=True, workers=None, **settings):
+        """Begin the same and return the job at once; ``job.cancel()`` stops it, and ``job.rows`` grows."""
+        where = (Path(inputFolder).absolute(), Path(outputFolder).absolute())
+        chosen = JobSettings(**settings)
+        job = BatchJob(self._makePythonProcess, engineCommand("worker"), *where, chosen, resume, workers)
+        self._follow(job)
+        return job
 
     def startModelWork(self, action, *operands):
         """Begin list, download, import, verify, remove or removeAll on the installed models."""

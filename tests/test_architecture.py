@@ -73,7 +73,7 @@ LIBRARY_ROOMS = {
         *("engine.errors", "engine.files", "engine.foreign_errors", "engine.settings"),
         *("engine.study", "engine.models", "engine.measurement", "engine.inference", "engine.output"),
     },
-    "cli": {"engine"},
+    "cli": {"engine", "client"},  # a batch has workers, as Slicer has
     "client": {"engine"},
     "scene": {"engine"},
     "jobs": {"engine", "client", "scene"},

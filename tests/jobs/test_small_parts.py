@@ -17,8 +17,6 @@ from BrainTumorSegLib.client.slicerPython import (
     pythonExecutable,
 )
 from BrainTumorSegLib.engine.errors import InputError
-from BrainTumorSegLib.engine.study.cohort import find_studies
-from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.widget.timeLeft import TimeLeft
 
 
@@ -75,32 +73,6 @@ def test_the_application_itself_is_never_taken_for_python(monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "executable", "/opt/Slicer/bin/SlicerApp-real")
     with pytest.raises(InputError, match=r"PythonSlicer.*was not found.*Install Slicer again"):
         pythonExecutable()
-
-
-def touch(folder: Path, *names: str) -> None:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
-def test_subfolders_and_groups_of_files_are_studies(tmp_path: Path) -> None:
-    touch(tmp_path, "a/FLAIR.nii.gz", "a/T1.nii.gz", "a/T1_post.nii.gz", "a/notes.txt", "a/T2.nii.gz")
-    touch(tmp_path, "p2_flair.nrrd", "p2_t1ce.nrrd", "b/flair_dicom/1.dcm", ".hidden/flair.nii")
-    studies = {study.name: study for study in find_studies(tmp_path)}
-    assert sorted(studies) == ["a", "b", "p2"]
-    assert {role: path.name for role, path in studies["a"].files.items()} == {
-        Role.FLAIR: "FLAIR.nii.gz",
-        Role.T1: "T1.nii.gz",
-        Role.T1C: "T1_post.nii.gz",
-    }
-    assert set(studies["p2"].files) == {Role.FLAIR, Role.T1C}
-    assert studies["b"].files[Role.FLAIR].is_dir()
-
-
-def test_two_files_for_one_sequence_are_a_problem(tmp_path: Path) -> None:
-    touch(tmp_path, "a/flair.nii", "a/FLAIR.nii.gz")
-    assert find_studies(tmp_path)[0].problem == "Several files are called FLAIR. Leave one of each."
 
 
 def test_torch_stays_out_even_if_an_installer_imports_it(scene: object, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 For timing and faults alone: what a click brings with the real model is tested in test_click_path.py. The environment
 variable SLOW_ENGINE is a JSON object: ``stage_s`` (seconds each stage takes), ``die_at`` and ``fail_at`` (a stage),
 ``deaf`` (ignore cancel), ``silent_at`` (a stage that never ends and says nothing), ``helper`` (a file: start a process
-of its own, which would outlive this one, and write its id there), ``problem`` (what the check of the computer finds).
+of its own, which would outlive this one, and write its id there), ``problem`` (what the check of the computer finds),
+``load_fails``, ``only`` (a part of the path of the studies that
+all this happens to), ``done`` (a file: write the name of each study of a batch there that is done).
 """
 
 from __future__ import annotations
@@ -19,14 +21,15 @@ from typing import Any
 
 import numpy as np
 
-from BrainTumorSegLib.engine.errors import Cancelled, MemoryExhaustedError
+from BrainTumorSegLib.engine.errors import Cancelled, MemoryExhaustedError, ModelError
 from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
 from BrainTumorSegLib.engine.measurement.result import Result, SliceScore
 from BrainTumorSegLib.engine.models.index import ModelProvenance
 from BrainTumorSegLib.engine.output.report import build_report
 from BrainTumorSegLib.engine.output.writing import write_result
-from BrainTumorSegLib.engine.service.requests import parse_job
-from BrainTumorSegLib.engine.service.run import ALIGNMENTS
+from BrainTumorSegLib.engine.service.cohort.task import do_study
+from BrainTumorSegLib.engine.service.requests import parse_job, parse_study
+from BrainTumorSegLib.engine.service.run import ALIGNMENTS, SegmentJob
 from BrainTumorSegLib.engine.service.server import claim_stdin, claim_stdout, serve
 from BrainTumorSegLib.engine.settings import UsedSettings
 from BrainTumorSegLib.engine.study.reading import read_study
@@ -38,17 +41,39 @@ WANTED: dict[str, Any] = json.loads(os.environ.get("SLOW_ENGINE", "{}"))
 
 def segment(request: dict[str, Any], send: Callable[..., None], is_cancelled: Callable[[], bool]) -> None:
     """Voxels brighter than half the maximum are tumour."""
-    job = parse_job(request)
+    result = segment_job(parse_job(request), send, is_cancelled)
+    send("done", report=build_report(result), files={})
+
+
+def study(request: dict[str, Any], send: Callable[..., None], is_cancelled: Callable[[], bool]) -> None:
+    """A study of a batch, with the engine's own folder of results."""
+    row = do_study(parse_study(request), lambda job: segment_job(job, send, is_cancelled))
+    if "done" in WANTED:
+        with Path(WANTED["done"]).open("a") as stream:
+            stream.write(f"{row.study}\n")
+    send("done", row=vars(row))
+
+
+def load(_request: dict[str, Any], send: Callable[..., None], _is_cancelled: Callable[[], bool]) -> None:
+    """There is nothing to load."""
+    if WANTED.get("load_fails"):
+        raise ModelError("Model lgg-2 is not on this computer.", "Download it.")
+    send("done", device="cpu")
+
+
+def segment_job(job: SegmentJob, send: Callable[..., None], is_cancelled: Callable[[], bool]) -> Result:
+    """Read, suffer, measure, write."""
     if "helper" in WANTED:
         helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         Path(WANTED["helper"]).write_text(str(helper.pid))
     study = read_study(job.inputs, ALIGNMENTS[job.settings.register])
     for number, stage in enumerate(STAGES):
         send("progress", stage=stage, fraction=number / len(STAGES))
-        _suffer(stage, is_cancelled)
+        if WANTED.get("only", "") in str(job.inputs.flair):
+            _suffer(stage, is_cancelled)
     result = result_of(study, job.settings)
     write_result(result, job.outputs)
-    send("done", report=build_report(result), files={})
+    return result
 
 
 def _suffer(stage: str, is_cancelled: Callable[[], bool]) -> None:
@@ -98,4 +123,4 @@ def doctor(_request: dict[str, Any], send: Callable[..., None], _is_cancelled: C
 
 if __name__ == "__main__":
     with claim_stdout() as events:
-        serve(claim_stdin(), events, {"segment": segment, "doctor": doctor})
+        serve(claim_stdin(), events, {"segment": segment, "study": study, "load": load, "doctor": doctor})

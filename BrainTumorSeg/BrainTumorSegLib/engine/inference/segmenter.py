@@ -58,10 +58,14 @@ class _Stopwatch:
 
 
 class Segmenter:
-    """A model kept ready on a device. The same study and settings give the same result, bit for bit, on one device."""
+    """A model kept ready on a device. The same study and settings give the same result, bit for bit, on one device.
+
+    device: where it computes, such as "cpu" or "cuda:0".
+    """
 
     def __init__(self, model: Model, compute: Compute) -> None:
         self._model = model
+        self.device = str(compute.device)
         self._segment = NetworkRunner(model.segmentation.network, compute)
         refiner = model.segmentation.refiner
         self._refine = NetworkRunner(refiner, compute) if refiner is not None else None

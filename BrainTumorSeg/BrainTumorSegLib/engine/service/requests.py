@@ -1,4 +1,7 @@
-"""The worker's requests that take time: segment and doctor. torch is imported by the first segmentation, not before."""
+"""The worker's requests that take time: segment, study, load and doctor.
+
+torch is imported by the first segmentation, not before.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,18 @@ from BrainTumorSegLib.engine.settings import CHOICES
 if TYPE_CHECKING:
     from BrainTumorSegLib.engine.models.store import ModelStore
     from BrainTumorSegLib.engine.output.writing import OutputPaths
+    from BrainTumorSegLib.engine.service.cohort.task import StudyTask
     from BrainTumorSegLib.engine.service.run import SegmenterCache, SegmentJob
 
 # Every field of a segment request, with the types it may have; all but flair and output may be missing or null.
 _FIELDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("flair", "t1", "t1c", "output", "probability", "report", "preview", "dicom_seg"), (str,)),
+    **{choice.name: choice.json_types for choice in CHOICES},
+}
+# Those of a study request: a study of a batch, which writes its own folder of results.
+_STUDY_FIELDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("study", "folder", "batch", "inputs_key", "flair", "t1", "t1c"), (str,)),
+    "with_probability": (bool,),
     **{choice.name: choice.json_types for choice in CHOICES},
 }
 
@@ -32,16 +42,35 @@ class WorkerCommands:
 
     def table(self) -> dict[str, Work]:
         """What does each command that takes time."""
-        return {"segment": self._segment, "doctor": self._doctor}
+        return {"segment": self._segment, "study": self._study, "load": self._load, "doctor": self._doctor}
 
     def _segment(self, request: Request, send: Send, is_cancelled: Callable[[], bool]) -> None:
         from BrainTumorSegLib.engine.output.writing import build_report
-        from BrainTumorSegLib.engine.service.run import SegmenterCache, run_job
+        from BrainTumorSegLib.engine.service.run import run_job
 
         job = parse_job(request)
-        self._segmenters = self._segmenters or SegmenterCache(self._open_store)
-        result = run_job(job, self._segmenters, ThrottledProgress(send), is_cancelled)
+        result = run_job(job, self._cache(), ThrottledProgress(send), is_cancelled)
         send("done", report=build_report(result), files=_files(job.outputs))
+
+    def _study(self, request: Request, send: Send, is_cancelled: Callable[[], bool]) -> None:
+        from BrainTumorSegLib.engine.service.cohort.task import do_study
+        from BrainTumorSegLib.engine.service.run import run_job
+
+        task, cache, on_progress = parse_study(request), self._cache(), ThrottledProgress(send)
+        row = do_study(task, lambda job: run_job(job, cache, on_progress, is_cancelled))
+        send("done", row=vars(row))
+
+    def _load(self, request: Request, send: Send, _is_cancelled: Callable[[], bool]) -> None:
+        from BrainTumorSegLib.engine.settings import RunSettings
+
+        chosen = RunSettings.chosen({name: request.get(name) for name in ("model", "device")})
+        send("done", device=self._cache().get(chosen.model, chosen.device).device)
+
+    def _cache(self) -> SegmenterCache:
+        from BrainTumorSegLib.engine.service.run import SegmenterCache
+
+        self._segmenters = self._segmenters or SegmenterCache(self._open_store)
+        return self._segmenters
 
     def _doctor(self, _request: Request, send: Send, _is_cancelled: Callable[[], bool]) -> None:
         from BrainTumorSegLib.engine.service.doctor import examine
@@ -63,7 +92,7 @@ def parse_job(request: Request) -> SegmentJob:
     from BrainTumorSegLib.engine.settings import RunSettings
     from BrainTumorSegLib.engine.study.reading import StudyPaths
 
-    given = _checked_fields(request)
+    given = _checked_fields(request, _FIELDS, ("flair", "output"))
     return SegmentJob(
         inputs=StudyPaths(Path(given["flair"]), _path(given.get("t1")), _path(given.get("t1c"))),
         outputs=OutputPaths.chosen(Path(given["output"]), given),
@@ -71,19 +100,27 @@ def parse_job(request: Request) -> SegmentJob:
     )
 
 
-def _checked_fields(request: Request) -> dict[str, Any]:
+def parse_study(request: Request) -> StudyTask:
+    """The study of a batch that a request asks for. Raises InputError naming the first field that is wrong."""
+    from BrainTumorSegLib.engine.service.cohort.task import StudyTask
+
+    needed = ("study", "folder", "batch", "inputs_key", "flair")
+    return StudyTask.of_request(_checked_fields(request, _STUDY_FIELDS, needed))
+
+
+def _checked_fields(request: Request, fields: dict[str, tuple[type, ...]], needed: tuple[str, ...]) -> dict[str, Any]:
     """The request's fields that are not null. Raises InputError for an unknown, missing or mistyped one."""
     given = {key: value for key, value in request.items() if key not in {"id", "command"} and value is not None}
     for key, value in given.items():
-        if key not in _FIELDS:
-            raise InputError(f"A segment request has no field {key!r}.", f"Use {', '.join(_FIELDS)}.")
-        if type(value) not in _FIELDS[key]:
+        if key not in fields:
+            raise InputError(f"A {request['command']} request has no field {key!r}.", f"Use {', '.join(fields)}.")
+        if type(value) not in fields[key]:
             raise InputError(
-                f"The field {key!r} is {value!r}, which is no {_FIELDS[key][0].__name__}.", "Correct the request."
+                f"The field {key!r} is {value!r}, which is no {fields[key][0].__name__}.", "Correct the request."
             )
-    for key in ("flair", "output"):
+    for key in needed:
         if key not in given:
-            raise InputError(f"The segment request lacks the field {key!r}.", "Name the file.")
+            raise InputError(f"The {request['command']} request lacks the field {key!r}.", "Name the file.")
     return given
 
 

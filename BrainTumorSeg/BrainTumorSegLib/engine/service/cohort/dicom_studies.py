@@ -1,0 +1,99 @@
+"""The studies of DICOM exports: series grouped by their study's UID over all folders, roles by their headers."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from BrainTumorSegLib.engine.service.cohort.find import DICOM_ENDINGS, Draft, begins_as_dicom, problem_of
+from BrainTumorSegLib.engine.study.dicom import DicomSeries, find_series
+from BrainTumorSegLib.engine.study.roles import Role
+from BrainTumorSegLib.engine.study.sequences import is_volume, role_of
+
+PATIENT_ID = "0010|0020"
+STUDY_UID = "0020|000d"
+
+DAMAGED = "Its DICOM files can't be read. Copy or export them again."
+NO_FLAIR = "No series of it is FLAIR by its header. Name its FLAIR in a list of studies."
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A series in its folder. place: the way from the root. study: its UID, or its folder where it has none."""
+
+    series: DicomSeries
+    path: Path
+    place: tuple[str, ...]
+    role: Role | None
+    study: str
+    patient: str
+
+
+def dicom_drafts(root: Path, folders: Sequence[tuple[Path, tuple[str, ...], Role | None]]) -> list[Draft]:
+    """The studies in these folders. Each folder comes with the way to its study and the role that its name says.
+
+    A series' header says its role; where it says nothing the folder's name does.
+    """
+    by_study: dict[str, list[_Found]] = defaultdict(list)
+    damaged: list[Draft] = []
+    seen: set[Path] = set()
+    for folder, place, role in folders:
+        found = [each for each in find_series(folder) if each.files[0] not in seen]
+        seen.update(each.files[0] for each in found)
+        if not found and not seen.intersection(folder.iterdir()):
+            damaged += _damaged(root, folder, place)
+        volumes = [each for each in found if each.modality == "MR" and is_volume(each.tags)]
+        for each in volumes:
+            one = _found(folder, each, place, role, is_alone=len(volumes) == 1)
+            by_study[one.study].append(one)
+    return [*damaged, *(_draft(root, study, found) for study, found in by_study.items())]
+
+
+def _damaged(root: Path, folder: Path, place: tuple[str, ...]) -> list[Draft]:
+    """A folder whose files are called DICOM and are none; one of reports or drawings is passed over."""
+    if not any(path.suffix.lower() in DICOM_ENDINGS and not begins_as_dicom(path) for path in folder.iterdir()):
+        return []
+    return [Draft("/".join(place) or root.resolve().name, str(folder), {}, DAMAGED)]
+
+
+def _found(folder: Path, series: DicomSeries, place: tuple[str, ...], role: Role | None, is_alone: bool) -> _Found:
+    study, patient = _identity(series.files[0])
+    path = folder if is_alone else series.files[0]
+    return _Found(series, path, place, role_of(series.tags) or role, study or str(folder), patient)
+
+
+def _identity(path: Path) -> tuple[str, str]:
+    """Study UID and patient's id of a file, "" where it has none."""
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("GDCMImageIO")
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    study, patient = (
+        reader.GetMetaData(tag).strip().strip("\0") if reader.HasMetaDataKey(tag) else ""
+        for tag in (STUDY_UID, PATIENT_ID)
+    )
+    return study, patient
+
+
+def _draft(root: Path, study: str, found: list[_Found]) -> Draft:
+    common = os.path.commonpath([Path("/", *each.place) for each in found]).strip("/\\").replace("\\", "/")
+    candidates: dict[Role, tuple[Path, ...]] = {}
+    for each in sorted(found, key=lambda one: str(one.path)):
+        if each.role is not None:
+            candidates[each.role] = (*candidates.get(each.role, ()), each.path)
+    problem = problem_of(candidates, NO_FLAIR)
+    if len({each.patient for each in found}) > 1:
+        problem = "Its series are of different patients by their headers. Part them."
+    elif problem and Role.FLAIR in candidates:
+        doubled = ", ".join(
+            f"{each.role.label} ({each.series.description})"
+            for each in found
+            if each.role and len(candidates[each.role]) > 1
+        )
+        problem = f"Several series fit one role: {doubled}. Leave one of each in a list of studies."
+    return Draft(common or root.resolve().name, study, candidates, problem)

@@ -1,0 +1,97 @@
+"""Lists of studies as spreadsheets save them, and the list that --list writes, given back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.service.cohort.find import find_studies
+from BrainTumorSegLib.engine.service.cohort.table import read_table, write_table
+from BrainTumorSegLib.engine.study.roles import Role
+
+TEXT = "id,flair,t1\n007,a.nii,b.nii\nMüller,c.nii,\n"
+FORMS = {
+    "plain": TEXT.encode(),
+    "with a byte-order mark": TEXT.encode("utf-8-sig"),
+    "semicolons": TEXT.replace(",", ";").encode(),
+    "tabs in UTF-16": TEXT.replace(",", "\t").encode("utf-16"),
+    "Windows": TEXT.replace(",", ";").replace("\n", "\r\n").encode("cp1252"),
+    "other columns, other order": b"age,T1,Flair,ID\n7,b.nii,a.nii,007\n8,,c.nii,M\xc3\xbcller\n",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.nii", "b.nii", "c.nii"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("content", FORMS.values(), ids=FORMS)
+def test_a_list_is_read_however_it_was_saved(folder: Path, content: bytes) -> None:
+    (folder / "list.csv").write_bytes(content)
+    first, second = read_table(folder / "list.csv")
+    assert (first.name, first.problem, second.name, second.problem) == ("007", "", "Müller", "")
+    assert first.files == {Role.FLAIR: folder / "a.nii", Role.T1: folder / "b.nii"}
+    assert second.files == {Role.FLAIR: folder / "c.nii"}
+
+
+WRONG_ROWS = {
+    "x,,": "names no FLAIR. Fill in",
+    ",a.nii,": "has no id. Give",
+    "x,missing.nii,": "missing.nii does not exist. Correct",
+    "x,a.nii | c.nii,": "names 2 files for FLAIR. Leave one",
+    "x,a.nii,a.nii": "one file for two sequences. Leave one",
+    "good,a.nii,b.nii": "The id good stands in 2 rows. Give",
+}
+
+
+@pytest.mark.parametrize(("row", "problem"), WRONG_ROWS.items())
+def test_a_wrong_row_is_that_study_s_problem_alone(folder: Path, row: str, problem: str) -> None:
+    (folder / "list.csv").write_text(f"id,flair,t1\n{row}\ngood,a.nii,\nlast,a.nii,b.nii\n")
+    wrong, _, last = read_table(folder / "list.csv")
+    assert problem in wrong.problem
+    assert last.problem == ""
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "x" * 300, "..", "summary.csv", "CON", " ", "=1+1"])
+def test_no_id_leads_out_of_the_folder_of_results(folder: Path, name: str) -> None:
+    (folder / "list.csv").write_text(f"id,flair\n{name},a.nii\n")
+    (study,) = read_table(folder / "list.csv")
+    assert study.name == Path(study.name).name not in ("", ".", "..", "summary.csv")
+    assert len(study.name) < 120
+    assert study.name[0] not in "=+-@"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no column 'id'"),
+        (b"name,flair\nx,a.nii\n", "no column 'id'"),
+        (b"id,t1\nx,a.nii\n", "no column 'flair'"),
+        (b"id,flair\n", "is empty"),
+        (b"\xff\xfeabc", "is no table"),
+        (bytes(range(128, 256)) * 10, "no"),
+    ],
+)
+def test_what_is_no_list_is_refused_in_words(folder: Path, content: bytes, message: str) -> None:
+    (folder / "list.csv").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_table(folder / "list.csv")
+
+
+def test_the_list_that_is_written_can_be_corrected_and_given_back(tmp_path: Path) -> None:
+    for name in ("a/flair.nii", "b/flair.nii", "b/FLAIR.mha"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).touch()
+    found = find_studies(tmp_path / "in")
+    plan = tmp_path / "plan.csv"
+    write_table(plan, found)
+    a, b = read_table(plan)
+    assert (a.files, a.problem) == (found[0].files, "")
+    assert "2 files for FLAIR" in b.problem
+    lines = plan.read_text().splitlines()
+    plan.write_text("\n".join(line.split(" | ")[0] + ",,,\n" if " | " in line else line for line in lines))
+    assert [study.problem for study in read_table(plan)] == ["", ""]
