@@ -159,6 +159,22 @@ def test_no_file_needs_itself_by_way_of_others(package: Path) -> None:
     sorter.prepare()  # raises CycleError, which names the circle
 
 
+def test_commands_share_their_options_alone() -> None:
+    used_by = arrows(TRAINING / "brain_tumor_training")
+    prefix = "brain_tumor_training.commands."
+    for command in (name for name in used_by if name.startswith(prefix)):
+        assert all(name.endswith("_options") for name in used_by[command] if name.startswith(prefix)), command
+
+
+@pytest.mark.parametrize("package", [LIBRARY, TRAINING / "brain_tumor_training"], ids=lambda path: path.name)
+def test_what_is_private_to_a_file_stays_in_it(package: Path) -> None:
+    for path in python_files(package):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module != "__future__":
+                private = {alias.name for alias in node.names if alias.name.startswith("_")}
+                assert not private - {"_", "__version__"}, path
+
+
 def slicer_side_files(part: str) -> list[Path]:
     return python_files(LIBRARY / part)
 

@@ -31,7 +31,7 @@ class Device(enum.Enum):
         }[self]
 
 
-class Registration(enum.Enum):
+class RegistrationChoice(enum.Enum):
     """Whether T1 volumes are registered to FLAIR; the value is the engine's word."""
 
     AUTO = "auto"
@@ -41,9 +41,9 @@ class Registration(enum.Enum):
     def label(self) -> str:
         """What the combo box shows."""
         return {
-            Registration.AUTO: _("Where they lie badly"),
-            Registration.ON: _("Always"),
-            Registration.OFF: _("Never"),
+            RegistrationChoice.AUTO: _("Where they lie badly"),
+            RegistrationChoice.ON: _("Always"),
+            RegistrationChoice.OFF: _("Never"),
         }[self]
 
 
@@ -66,7 +66,7 @@ class BrainTumorSegParameterNode:
     threshold: Annotated[float, WithinRange(*THRESHOLD.in_panel)] = 0.5
     minimumVolume_ml: Annotated[float, WithinRange(*MIN_VOLUME.in_panel)] = 0.1
     testTimeAugmentation: bool = True
-    registration: Registration = Registration.AUTO
+    registration: RegistrationChoice = RegistrationChoice.AUTO
     keepProbability: bool = False
 
 

@@ -19,7 +19,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Comparison:
+class EvaluationComparison:
     """Volumetric Dice of the same patients, before and after.
 
     before, after: by patient, in the same order. mean_difference, median_difference: after less before, paired, with
@@ -40,7 +40,7 @@ class Comparison:
         return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-def compare_evaluations(before: Mapping[str, float], after: Mapping[str, float], seed: int) -> Comparison:
+def compare_evaluations(before: Mapping[str, float], after: Mapping[str, float], seed: int) -> EvaluationComparison:
     """Compares volumetric Dice by patient. Raises InputError unless both are of the same patients."""
     alone = sorted(set(before) ^ set(after))
     if alone or not before:
@@ -51,7 +51,7 @@ def compare_evaluations(before: Mapping[str, float], after: Mapping[str, float],
         )
     names = sorted(before)
     differences = [after[name] - before[name] for name in names]
-    return Comparison(
+    return EvaluationComparison(
         {name: before[name] for name in names},
         {name: after[name] for name in names},
         patient_bootstrap(differences, lambda some: float(np.mean(some)), seed),
@@ -83,7 +83,7 @@ def read_dice(evaluations: Sequence[Path]) -> dict[str, float]:
     return found
 
 
-def comparison_table(found: Comparison) -> str:
+def comparison_table(found: EvaluationComparison) -> str:
     """Markdown: both sides, their paired difference, and who gains and loses most."""
     sides = {"before": list(found.before.values()), "after": list(found.after.values())}
     differences = found.differences

@@ -13,7 +13,7 @@ from torch import nn
 
 from brain_tumor_training.data.cache import CachedPatient, load_cache
 from brain_tumor_training.fitting.prediction import slice_logits
-from brain_tumor_training.refinement.settings import StudyView
+from brain_tumor_training.refinement.settings import PatientView
 from brain_tumor_training.runs.run_folder import RunFolder
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.files import atomic_path
@@ -38,7 +38,7 @@ class StudyLogits:
 class UnseenLogits:
     """Logits of patients by the runs that have not seen them, made once and kept in a folder."""
 
-    def __init__(self, folder: Path, runs: Sequence[Path], views: Mapping[str, StudyView], compute: Compute) -> None:
+    def __init__(self, folder: Path, runs: Sequence[Path], views: Mapping[str, PatientView], compute: Compute) -> None:
         """runs: finished runs of slice networks, such as those of all folds; a patient is taken by the first that
         has not learned from him.
         """

@@ -11,7 +11,7 @@ from BrainTumorSegLib.engine.errors import InputError
 
 
 @dataclass(frozen=True)
-class StudyView:
+class PatientView:
     """A way to see a patient. variant: of cache.VARIANTS, by number. dropped: sequences shown as FLAIR.
 
     share: of the samples.
@@ -22,12 +22,12 @@ class StudyView:
     share: float
 
 
-def _views() -> Mapping[str, StudyView]:
+def _views() -> Mapping[str, PatientView]:
     return {
-        "head": StudyView(0, (), 0.5),
-        "head-flair-only": StudyView(0, (0, 2), 0.15),
-        "brain": StudyView(1, (), 0.2),
-        "brain-without-t1": StudyView(1, (0,), 0.15),
+        "head": PatientView(0, (), 0.5),
+        "head-flair-only": PatientView(0, (0, 2), 0.15),
+        "brain": PatientView(1, (), 0.2),
+        "brain-without-t1": PatientView(1, (0,), 0.15),
     }
 
 
@@ -43,7 +43,7 @@ class RefinementSettings:
     checkpoint_every: steps.
     """
 
-    views: Mapping[str, StudyView] = field(default_factory=_views)
+    views: Mapping[str, PatientView] = field(default_factory=_views)
     steps: int = 700
     batch_size: int = 2
     learning_rate: float = 1e-3
