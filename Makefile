@@ -19,7 +19,7 @@ demo: $(READY) ## Make a synthetic study, segment it, say where the results are
 	  --report demo/report.json --preview demo/preview.png
 
 test: $(READY) ## The whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(READY) ## Formatting, lint and types, changing nothing
 	@$(BIN)/ruff format --check .
