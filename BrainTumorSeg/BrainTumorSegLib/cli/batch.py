@@ -37,7 +37,9 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--list", action="store_true", help=f"show what would be done, and write it as OUT/{PLAN_NAME} to correct"
     )
-    parser.add_argument("--workers", type=_count, metavar="N", help="processes (default: by cores and memory)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=_count, metavar="N", help="processes (default: by cores and memory)")
+    where.add_argument("--scheduler", metavar="tcp://HOST:PORT", help="do the studies on this Dask cluster instead")
     parser.add_argument("--redo", action="store_true", help="do all studies anew, also those that are done")
     parser.add_argument("--probability", action="store_true", help="also write each study's probability volume")
     add_models_option(parser)
@@ -100,6 +102,10 @@ def _do(arguments: argparse.Namespace, studies: tuple[StudyFiles, ...]) -> int:
 
 
 def _workers(arguments: argparse.Namespace) -> Workers:
+    if arguments.scheduler:
+        from BrainTumorSegLib.engine.service.cohort.cluster import ClusterWorkers, Engine
+
+        return ClusterWorkers(arguments.scheduler, Engine(getattr(arguments, "models", None)))
     from BrainTumorSegLib.client.workers import LocalWorkers
 
     models = ["--models", str(arguments.models)] if "models" in arguments else []

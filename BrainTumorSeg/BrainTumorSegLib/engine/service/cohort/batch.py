@@ -18,6 +18,7 @@ from BrainTumorSegLib.engine.service.cohort.results import (
     alone_in,
     clear_leftovers,
     open_results,
+    wait_for_orphans,
 )
 from BrainTumorSegLib.engine.service.cohort.rows import DONE, StudyRow, failed_row
 from BrainTumorSegLib.engine.service.cohort.study_files import StudyFiles
@@ -122,6 +123,7 @@ def run_batch(
     """
     _refuse_results_among_inputs(batch)
     with alone_in(batch.folder):
+        wait_for_orphans(batch.folder)
         clear_leftovers(batch.folder)
         return _Run(batch, workers, on_step, is_cancelled).whole()
 

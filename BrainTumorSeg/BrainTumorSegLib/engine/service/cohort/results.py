@@ -237,22 +237,33 @@ def read_record(folder: Path) -> Record | None:
         return None
 
 
-def clear_leftovers(folder: Path) -> None:
-    """Remove what killed processes have left half done, once those that still run have ended.
+def wait_for_orphans(folder: Path) -> None:
+    """Wait until this machine's processes of an earlier batch have ended their studies.
 
-    Raises InputError if one does not end.
+    Raises InputError if one does not.
     """
     deadline = time.monotonic() + ORPHAN_PATIENCE_S
-    for path in folder.glob(f"{TEMPORARY_PREFIX}*-*-*"):
+    for path in _half_done(folder):
         while (owner := _owner(path)) is not None:
             if time.monotonic() > deadline:
                 raise InputError(
                     f"Process {owner} of an earlier batch is still at work in {folder}.", "Wait for it, or end it."
                 )
             time.sleep(0.1)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what ended processes have left half done."""
+    for path in _half_done(folder):
+        if _owner(path) is not None:
+            continue
         machine = path.name.removeprefix(TEMPORARY_PREFIX).split("-")[0]
         if machine == _machine() or _age_s(path) > _REMOTE_LEFTOVER_S:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _half_done(folder: Path) -> list[Path]:
+    return list(folder.glob(f"{TEMPORARY_PREFIX}*-*-*"))
 
 
 def _owner(path: Path) -> int | None:

@@ -1,0 +1,112 @@
+"""A batch on a real Dask cluster of several processes, on its bad days."""
+
+from __future__ import annotations
+
+import csv
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("distributed", reason="needs Dask: pip install distributed")
+
+from BrainTumorSegLib.engine.errors import InputError, ModelError
+from BrainTumorSegLib.engine.service.cohort import cluster as module
+from BrainTumorSegLib.engine.service.cohort.batch import Batch, Outcome, Step, run_batch
+from BrainTumorSegLib.engine.service.cohort.cluster import ClusterWorkers
+from BrainTumorSegLib.engine.service.cohort.find import find_studies
+from BrainTumorSegLib.engine.settings import RunSettings
+from cohorts import write_cohort
+from dask_cluster import Cluster, SlowEngine
+
+NAMES = [f"s{number}" for number in range(6)]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    with Cluster(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Batch:
+    write_cohort(tmp_path / "in", NAMES)
+    return Batch(find_studies(tmp_path / "in"), tmp_path / "out", RunSettings())
+
+
+def run(batch: Batch, cluster: Cluster, on_first_end: object = None) -> Outcome:
+    """Run the batch; ``on_first_end`` is called when the first study has ended."""
+    seen: list[Step] = []
+
+    def on_step(step: Step) -> None:
+        if step.row is not None and not seen:
+            seen.append(step)
+            if callable(on_first_end):
+                on_first_end()
+
+    return run_batch(batch, ClusterWorkers(cluster.address, SlowEngine()), on_step, lambda: False)
+
+
+def rows_of(batch: Batch) -> list[tuple[str, str]]:
+    with (batch.folder / "summary.csv").open(newline="") as stream:
+        return [(row["study"], row["volume_ml"]) for row in csv.DictReader(stream)]
+
+
+EVERY_ROW = [(name, "38.400") for name in NAMES]
+
+
+def test_a_worker_killed_in_a_study_and_one_without_the_model_lose_nothing(cluster: Cluster, batch: Batch) -> None:
+    cluster.start_worker(stage_s=0.05)
+    cluster.start_worker(load_fails=True)
+    victim = cluster.start_worker(stage_s=2)
+    outcome = run(batch, cluster, victim.kill)
+    assert (outcome.done, outcome.failed) == (6, 0)
+    assert rows_of(batch) == EVERY_ROW
+    assert not list(batch.folder.glob(".braintumorseg-*-*"))
+
+
+def test_a_slow_worker_delays_only_its_own_study(cluster: Cluster, batch: Batch) -> None:
+    by_slow = batch.folder.parent / "slow.txt"
+    cluster.start_worker(stage_s=0.01)
+    cluster.start_worker(stage_s=0.7, done=str(by_slow))
+    run(batch, cluster)
+    assert rows_of(batch) == EVERY_ROW
+    assert not by_slow.exists() or len(by_slow.read_text().split()) <= 2
+
+
+def test_a_cluster_without_the_model_stops_the_batch_with_one_message(cluster: Cluster, batch: Batch) -> None:
+    cluster.start_worker(load_fails=True)
+    with pytest.raises(
+        ModelError, match=r"No worker of the cluster can use the model: Model lgg-2 is not on.*Download"
+    ):
+        run(batch, cluster)
+    assert rows_of(batch) == []
+
+
+def test_a_scheduler_that_is_started_again_loses_nothing(cluster: Cluster, batch: Batch) -> None:
+    cluster.start_worker(stage_s=0.1)
+
+    def restart() -> None:
+        assert cluster.scheduler is not None
+        cluster.scheduler.kill()
+        cluster.scheduler.wait()
+        cluster.start_scheduler()
+        cluster.start_worker(stage_s=0.01)
+
+    outcome = run(batch, cluster, lambda: threading.Thread(target=restart).start())
+    assert (outcome.done, outcome.failed) == (6, 0)
+    assert rows_of(batch) == EVERY_ROW
+
+
+def test_a_scheduler_that_is_not_there_is_told(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONNECT_S", 1)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    begun_s = time.monotonic()
+    with pytest.raises(InputError, match=rf"scheduler tcp://127.0.0.1:{port} can't be reached\. Check its address"):
+        run_batch(batch, ClusterWorkers(f"tcp://127.0.0.1:{port}", SlowEngine()), lambda _: None, lambda: False)
+    assert time.monotonic() - begun_s < 20
