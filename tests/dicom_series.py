@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,24 @@ from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageS
 PATIENT = "DOE^JANE"
 
 
-def write_series(folder: Path, image: sitk.Image, repeats: int = 1, **attributes: Any) -> list[Path]:
+Edit = Callable[[pydicom.Dataset, int], None]
+
+
+def write_series(
+    folder: Path, image: sitk.Image, repeats: int = 1, uid: str = "", edit: Edit | None = None, **attributes: Any
+) -> list[Path]:
     """Writes one file per slice of a 3D int16 image; ``attributes`` are DICOM keywords. Returns paths by slice.
 
-    repeats: how often every position is written, as echoes of growing time and falling brightness.
+    repeats: how often every position is written, as echoes of growing time and falling brightness. edit: changes the
+    data set of slice k, its second argument, before it is written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    uid = generate_uid()
+    uid, name = uid or generate_uid(), generate_uid()[-6:]
     array = sitk.GetArrayFromImage(image).astype(np.int16)
     paths = []
     for echo in range(repeats):
         for k in range(array.shape[0]):
-            path = folder / f"IM_{uid[-6:]}_{echo}_{array.shape[0] - k:03d}.dcm"
+            path = folder / f"IM_{name}_{echo}_{array.shape[0] - k:03d}.dcm"
             dataset = _dataset(path, image, array[k] // (echo + 1), uid, MRImageStorage)
             dataset.ImagePositionPatient = _text(image.TransformIndexToPhysicalPoint((0, 0, k)))
             dataset.ImageOrientationPatient = _orientation(image)
@@ -36,18 +42,33 @@ def write_series(folder: Path, image: sitk.Image, repeats: int = 1, **attributes
             dataset.InstanceNumber = echo * array.shape[0] + k + 1
             for keyword, value in {"EchoTime": str(10 * (echo + 1)), **attributes}.items():
                 setattr(dataset, keyword, value)
+            if edit is not None:
+                edit(dataset, k)
             dataset.save_as(path, enforce_file_format=True)
             paths.append(path)
     return paths
 
 
-def write_enhanced(path: Path, image: sitk.Image, **attributes: Any) -> Path:
-    """Writes a 3D int16 image as one enhanced multi-frame MR file."""
+def write_enhanced(
+    path: Path,
+    image: sitk.Image,
+    order: Sequence[int] | None = None,
+    edit: Callable[[pydicom.Dataset, int], Any] | None = None,
+    **attributes: Any,
+) -> Path:
+    """Writes a 3D int16 image as one enhanced multi-frame MR file.
+
+    order: the slice that each frame shows; every slice once by default. edit: changes the functional groups of the
+    frame whose number is its second argument, and may return the value by which the frame's pixels are divided.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     array = sitk.GetArrayFromImage(image).astype(np.int16)
     dataset = _dataset(path, image, array[0], generate_uid(), EnhancedMRImageStorage)
-    dataset.NumberOfFrames = str(array.shape[0])
-    dataset.PixelData = array.tobytes()
+    order = range(array.shape[0]) if order is None else order
+    frames = [_frame(image, k) for k in order]
+    divisors = [(edit(frame, n) if edit else None) or 1 for n, frame in enumerate(frames)]
+    dataset.NumberOfFrames = str(len(frames))
+    dataset.PixelData = b"".join((array[k] / by).astype("<i2").tobytes() for k, by in zip(order, divisors, strict=True))
     measures = pydicom.Dataset()
     measures.PixelSpacing = _text(image.GetSpacing()[1::-1])
     measures.SliceThickness = f"{image.GetSpacing()[2]:.6f}"
@@ -58,7 +79,7 @@ def write_enhanced(path: Path, image: sitk.Image, **attributes: Any) -> Path:
     shared.PixelMeasuresSequence = [measures]
     shared.PlaneOrientationSequence = [orientation]
     dataset.SharedFunctionalGroupsSequence = [shared]
-    dataset.PerFrameFunctionalGroupsSequence = [_frame(image, k) for k in range(array.shape[0])]
+    dataset.PerFrameFunctionalGroupsSequence = frames
     for keyword, value in attributes.items():
         setattr(dataset, keyword, value)
     dataset.save_as(path, enforce_file_format=True)

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import io
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from PIL import Image
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from BrainTumorSegLib.engine.errors import GeometryError, InputError
 from BrainTumorSegLib.engine.study.geometry import Geometry
@@ -107,10 +113,27 @@ def test_computed_tomography_is_not_taken(tmp_path: Path) -> None:
         read_study(StudyPaths(tmp_path))
 
 
-def test_sole_series_that_looks_like_another_sequence_is_a_warning(tmp_path: Path) -> None:
-    write_series(tmp_path, small(), SeriesDescription="Ax T1 POST")
-    study = read_study(StudyPaths(tmp_path))
-    assert study.warnings == ("The series used as FLAIR looks like T1 with contrast by its header (Ax T1 POST).",)
+def test_contrast_against_the_header_is_a_warning(tmp_path: Path) -> None:
+    write_series(tmp_path / "f", small(), SeriesDescription="FLAIR")
+    write_series(tmp_path / "t", small(inverted=True), SeriesDescription="Ax T1 POST")
+    study = read_study(StudyPaths(tmp_path / "f", t1=tmp_path / "t"))
+    assert study.warnings == ("The series used as T1 looks like T1 with contrast by its header (Ax T1 POST).",)
+
+
+@pytest.mark.parametrize(
+    ("description", "word"),
+    [("AX T2 FSE", "T2"), ("DWI b1000", "diffusion"), ("t1_mprage_sag", "T1"), ("T2 FLAIR", None)],
+)
+def test_another_sequence_by_its_header_is_refused(tmp_path: Path, description: str, word: str | None) -> None:
+    write_series(tmp_path, small(), SeriesDescription=description)
+    if word is None:
+        assert read_study(StudyPaths(tmp_path)).warnings == ()
+        with pytest.raises(InputError, match=r"T1: this DICOM series is FLAIR by its header \(T2 FLAIR\)"):
+            read_study(StudyPaths(tmp_path, t1=tmp_path))
+        return
+    message = rf"FLAIR: this DICOM series is {word} by its header \({description}\)\. Choose the FLAIR.*as NIfTI"
+    with pytest.raises(InputError, match=message):
+        read_study(StudyPaths(tmp_path))
 
 
 def test_sole_series_without_any_hint_is_taken(tmp_path: Path) -> None:
@@ -118,23 +141,116 @@ def test_sole_series_without_any_hint_is_taken(tmp_path: Path) -> None:
     assert read_study(StudyPaths(tmp_path)).warnings == ()
 
 
-def test_repeated_positions_give_the_first_echo_and_a_warning(tmp_path: Path) -> None:
+def test_several_echoes_are_refused_by_name(tmp_path: Path) -> None:
     write_series(tmp_path, small(), repeats=2, SeriesDescription="FLAIR")
     for path in tmp_path.iterdir():  # both echoes, as scanners write them
         dataset = pydicom.dcmread(path)
         dataset.EchoTime = "90" if "_0_" in path.name else "120"
         dataset.save_as(path)
-    study = read_study(StudyPaths(tmp_path))
-    np.testing.assert_array_equal(study.flair, array(small()))
-    assert study.warnings == ("FLAIR has 2 volumes (echoes or time points); the first one is used.",)
+    listed = r"echo time \(ms\) 90 \(6 slices, MR\); .*echo time \(ms\) 120 \(6 slices, MR\)\. Export the one"
+    with pytest.raises(InputError, match=rf"FLAIR: 2 series fit among the 2 in .*{listed}"):
+        read_study(StudyPaths(tmp_path))
 
 
-def test_missing_slice_is_refused(tmp_path: Path) -> None:
+def test_one_file_of_one_echo_chooses_it(tmp_path: Path) -> None:
+    paths = write_series(tmp_path, small(), repeats=2, SeriesDescription="FLAIR")
+    for path in paths:
+        dataset = pydicom.dcmread(path)
+        dataset.EchoTime = "90" if "_0_" in path.name else "120"
+        dataset.save_as(path)
+    np.testing.assert_array_equal(read_study(StudyPaths(paths[2])).flair, array(small()))
+    np.testing.assert_array_equal(read_study(StudyPaths(paths[-1])).flair, array(small()) // 2)
+
+
+def test_images_that_nothing_parts_are_refused(tmp_path: Path) -> None:
+    write_series(tmp_path, small(), repeats=2, SeriesDescription="FLAIR", EchoTime="90")
+    with pytest.raises(
+        GeometryError, match=r"FLAIR: this DICOM series has 12 images for 6 places, .*series of its own"
+    ):
+        read_study(StudyPaths(tmp_path))
+
+
+def test_copies_of_the_same_files_count_once(tmp_path: Path) -> None:
+    for path in write_series(tmp_path / "a", small(), SeriesDescription="FLAIR"):
+        (tmp_path / "b").mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / "b")
+    np.testing.assert_array_equal(read_study(StudyPaths(tmp_path)).flair, array(small()))
+
+
+def test_phase_images_of_the_series_are_left_out(tmp_path: Path) -> None:
+    def kind(part: str) -> list[str]:
+        return ["ORIGINAL", "PRIMARY", part, "ND"]
+
+    write_series(tmp_path, small(), uid="1.2.3.7", SeriesDescription="FLAIR", ImageType=kind("M"))
+    write_series(tmp_path, small() // 3, uid="1.2.3.7", SeriesDescription="FLAIR", ImageType=kind("P"))
+    np.testing.assert_array_equal(read_study(StudyPaths(tmp_path)).flair, array(small()))
+
+
+@pytest.mark.parametrize("moved_mm", [0.0, 3.0, 120.0])
+def test_flair_and_t1_under_one_uid_are_parted_by_their_headers(tmp_path: Path, moved_mm: float) -> None:
+    t1 = small(inverted=True)
+    t1.SetOrigin(np.add(t1.GetOrigin(), (0, 0, moved_mm)).tolist())
+    write_series(tmp_path, small(), uid="1.2.3.8", SeriesDescription="AX FLAIR", SeriesNumber="1")
+    write_series(tmp_path, t1, uid="1.2.3.8", SeriesDescription="AX T1", SeriesNumber="2")
+    np.testing.assert_array_equal(read_study(StudyPaths(tmp_path)).flair, array(small()))
+
+
+def test_two_patients_under_one_uid_are_never_one_volume(tmp_path: Path) -> None:
+    write_series(tmp_path, small(), uid="1.2.3.8", SeriesDescription="AX FLAIR", PatientID="1")
+    write_series(tmp_path, small() + 9, uid="1.2.3.8", SeriesDescription="AX FLAIR", PatientID="2")
+    with pytest.raises(InputError, match=r"2 series fit among the 2"):
+        read_study(StudyPaths(tmp_path))
+
+
+def test_one_series_in_several_folders_is_one_volume(tmp_path: Path) -> None:
+    for number, path in enumerate(write_series(tmp_path / "cd", small(), SeriesDescription="FLAIR")):
+        folder = tmp_path / "cd" / f"DIR{number // 2}"
+        folder.mkdir(exist_ok=True)
+        path.rename(folder / f"IM{number % 2}")
+    np.testing.assert_array_equal(read_study(StudyPaths(tmp_path / "cd")).flair, array(small()))
+
+
+@pytest.mark.parametrize("given", ["folder", "file"])
+@pytest.mark.parametrize("elsewhere", ["beside", "above"])
+def test_a_part_of_a_series_is_refused_with_the_whole(tmp_path: Path, given: str, elsewhere: str) -> None:
+    paths = write_series(tmp_path / "cd", small(), SeriesDescription="FLAIR")
+    parts = (tmp_path / "cd" / "A", tmp_path / "cd" if elsewhere == "above" else tmp_path / "cd" / "B")
+    for number, path in enumerate(paths):
+        parts[number // 3].mkdir(exist_ok=True)
+        path.rename(parts[number // 3] / f"IM{number}")
+    message = r"FLAIR: 3 images of this DICOM series lie in .*A, but .* holds 3 more\. Give the folder .*cd\."
+    with pytest.raises(InputError, match=message):
+        read_study(StudyPaths(parts[0] if given == "folder" else parts[0] / "IM1"))
+
+
+def test_a_copy_of_the_series_beside_it_is_no_part(tmp_path: Path) -> None:
+    for path in write_series(tmp_path / "a", small(), SeriesDescription="FLAIR"):
+        (tmp_path / "backup").mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / "backup")
+    np.testing.assert_array_equal(read_study(StudyPaths(tmp_path / "a")).flair, array(small()))
+
+
+def test_missing_slice_is_refused_with_its_place(tmp_path: Path) -> None:
     paths = write_series(tmp_path, small(), SeriesDescription="FLAIR")
     paths[2].unlink()
-    with pytest.raises(
-        GeometryError, match=r"5 slices .*not evenly spaced \(20\.00 to 40\.00 mm apart\).*Export the whole"
-    ):
+    message = (
+        r"5 slices .*not evenly spaced: 40\.00 mm between slices 2 and 3, but 20\.00 mm elsewhere.*Export the whole"
+    )
+    with pytest.raises(GeometryError, match=message):
+        read_study(StudyPaths(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("keyword", "name"),
+    [
+        ("ImagePositionPatient", "0020,0032"),
+        ("ImageOrientationPatient", "0020,0037"),
+        ("PixelSpacing", "0028,0030"),
+    ],
+)
+def test_images_that_do_not_say_where_they_lie_are_refused(tmp_path: Path, keyword: str, name: str) -> None:
+    write_series(tmp_path, small(), edit=lambda one, k: delattr(one, keyword), SeriesDescription="FLAIR")
+    with pytest.raises(GeometryError, match=rf"6 of the 6 images .* have no {keyword} \({name}\), so where they lie"):
         read_study(StudyPaths(tmp_path))
 
 
@@ -180,7 +296,7 @@ def test_damaged_last_slice_is_a_warning(tmp_path: Path, whole: bool) -> None:
 def test_damaged_slice_in_the_middle_is_refused(tmp_path: Path) -> None:
     paths = write_series(tmp_path, small(), SeriesDescription="FLAIR")
     paths[1].write_bytes(paths[1].read_bytes()[:-900])
-    with pytest.raises(GeometryError, match=r"not evenly spaced.*Export the whole series again"):
+    with pytest.raises(GeometryError, match=r"40\.00 mm between slices 1 and 2.*Export the whole series again"):
         read_study(StudyPaths(tmp_path))
 
 
@@ -194,6 +310,162 @@ def test_reports_beside_the_images_are_left_out(tmp_path: Path) -> None:
     report.save_as(tmp_path / "report.dcm")
     shutil.copy(__file__, tmp_path / "readme.txt")
     np.testing.assert_array_equal(read_study(StudyPaths(tmp_path)).flair, array(small()))
+
+
+COMPRESSIONS = {"RLE": RLELossless, "JPEG 2000": JPEG2000Lossless}
+
+
+def geometries(seed: int) -> tuple[sitk.Image, np.random.Generator]:
+    """A volume with its own size, anisotropic spacing and oblique direction."""
+    random = np.random.default_rng(seed)
+    size = tuple(int(n) for n in random.integers((17, 17, 4), (40, 40, 12)))
+    spacing = tuple(float(mm) for mm in random.uniform((0.5, 0.5, 0.8), (3.0, 3.0, 9.0)))
+    tilt = tuple(float(degrees) for degrees in random.uniform(-170, 170, 3))
+    image = sitk.GetImageFromArray(random.integers(-300, 900, size[::-1]).astype(np.int16))
+    image.SetSpacing(spacing)
+    image.SetOrigin(random.uniform(-200, 200, 3).tolist())
+    image.SetDirection(sitk.Euler3DTransform((0.0, 0.0, 0.0), *np.radians(tilt).tolist()).GetMatrix())
+    return image, random
+
+
+def check_same(flair: np.ndarray, geometry: Geometry, image: sitk.Image, values: np.ndarray | None = None) -> None:
+    """Voxels and places are those of the image that was written, by SimpleITK's own arithmetic."""
+    np.testing.assert_allclose(flair, array(image) if values is None else values, rtol=1e-5, atol=1e-3)
+    assert geometry.size_ijk == image.GetSize()
+    for index in ((0, 0, 0), (image.GetWidth() - 1, 0, 1), (3, image.GetHeight() - 1, image.GetDepth() - 1)):
+        place = (geometry.affine_lps @ (*index, 1))[:3]
+        np.testing.assert_allclose(place, image.TransformIndexToPhysicalPoint(index), atol=2e-3)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_order_of_files_or_frames_gives_the_volume_that_was_written(tmp_path: Path, seed: int) -> None:
+    """Shuffled, reversed, interleaved; own slopes; oblique and anisotropic: as classic and as multi-frame file."""
+    image, random = geometries(seed)
+    slices = image.GetDepth()
+    orders = [list(range(slices)), list(range(slices))[::-1], [*range(0, slices, 2), *range(1, slices, 2)]]
+    order = [*orders, random.permutation(slices).tolist()][seed % 4]
+    slopes = random.choice([0.25, 0.5, 1.0, 2.0], slices)
+
+    def scaled_frame(frame: pydicom.Dataset, number: int) -> float:
+        scaling = pydicom.Dataset()
+        scaling.RescaleSlope, scaling.RescaleIntercept = f"{slopes[number]}", f"{number}"
+        frame.PixelValueTransformationSequence = [scaling]
+        return float(slopes[number])
+
+    def scaled_file(dataset: pydicom.Dataset, k: int) -> None:
+        dataset.RescaleSlope, dataset.RescaleIntercept = f"{slopes[k]}", "-7"
+
+    write_enhanced(tmp_path / "e" / "a.dcm", image, order, scaled_frame, SeriesDescription="FLAIR")
+    stored = [np.trunc(array(image)[k] / slopes[order.index(k)]) for k in range(slices)]
+    values = np.array([stored[k] * slopes[order.index(k)] + order.index(k) for k in range(slices)])
+    study = read_study(StudyPaths(tmp_path / "e" / "a.dcm"))
+    check_same(study.flair, study.geometry, image, values)
+    paths = write_series(tmp_path / "c", image, edit=scaled_file, SeriesDescription="FLAIR")
+    for number, k in enumerate(order):
+        paths[k].rename(tmp_path / "c" / f"{number:03d}")
+    study = read_study(StudyPaths(tmp_path / "c"))
+    check_same(study.flair, study.geometry, image, array(image) * slopes[:, None, None] - 7)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_gap_is_refused_wherever_it_is(tmp_path: Path, seed: int) -> None:
+    image, random = geometries(seed + 100)
+    gap = int(random.integers(1, image.GetDepth() - 1))
+    left = [k for k in range(image.GetDepth()) if k != gap]
+    write_enhanced(tmp_path / "a.dcm", image, random.permutation(left).tolist(), SeriesDescription="FLAIR")
+    message = rf"not evenly spaced: {2 * image.GetSpacing()[2]:.2f} mm between slices {gap} and {gap + 1}"
+    with pytest.raises(GeometryError, match=message):
+        read_study(StudyPaths(tmp_path / "a.dcm"))
+
+
+@pytest.mark.parametrize("one_after_the_other", [True, False])
+def test_echoes_of_a_multi_frame_file_are_refused_by_name(tmp_path: Path, one_after_the_other: bool) -> None:
+    slices = small().GetDepth()
+    order = [*range(slices)] * 2 if one_after_the_other else [k for k in range(slices) for _ in "ab"]
+
+    def echo(frame: pydicom.Dataset, number: int) -> None:
+        item = pydicom.Dataset()
+        second = number >= slices if one_after_the_other else number % 2
+        item.EffectiveEchoTime = 120.0 if second else 90.0
+        frame.MREchoSequence = [item]
+
+    write_enhanced(tmp_path / "a.dcm", small(), order, echo, SeriesDescription="FLAIR")
+    listed = r"echo time \(ms\) 90\.0 \(6 slices, MR\); .*echo time \(ms\) 120\.0 \(6 slices, MR\)"
+    with pytest.raises(InputError, match=rf"FLAIR: 2 series fit among the 2 in .*{listed}"):
+        read_study(StudyPaths(tmp_path / "a.dcm"))
+
+
+@pytest.mark.parametrize("syntax", COMPRESSIONS.values(), ids=COMPRESSIONS.keys())
+def test_compressed_frames_keep_their_own_slopes(tmp_path: Path, syntax: str) -> None:
+    """Compressed by SimpleITK's GDCM (JPEG 2000) and pydicom (RLE), which decode nothing here."""
+    paths = write_series(
+        tmp_path,
+        small(),
+        edit=lambda one, k: one.__setattr__("RescaleSlope", f"{k + 1}") or one.__setattr__("RescaleIntercept", "5"),
+        SeriesDescription="FLAIR",
+    )
+    for path in paths:
+        dataset = pydicom.dcmread(path)
+        if syntax == RLELossless:
+            dataset.compress(RLELossless)
+        else:
+            dataset.PixelData = encapsulate([codestream(dataset.pixel_array)])
+            dataset["PixelData"].is_undefined_length = True
+            dataset.file_meta.TransferSyntaxUID = syntax
+        dataset.save_as(path)
+    study = read_study(StudyPaths(tmp_path))
+    expected = array(small()) * np.arange(1, 7)[:, None, None] + 5
+    check_same(study.flair, study.geometry, small(), expected)
+
+
+def codestream(pixels: np.ndarray) -> bytes:
+    """A slice as JPEG 2000, by Pillow."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint16)).save(stream, "JPEG2000", irreversible=False, no_jp2=True)
+    return stream.getvalue()
+
+
+def test_bits_beside_the_stored_ones_do_not_count(tmp_path: Path) -> None:
+    """Overlays may lie in the upper four bits of sixteen (PS3.5 8.1.1)."""
+
+    def overlaid(dataset: pydicom.Dataset, k: int) -> None:
+        dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 12, 11, 0
+        values = np.frombuffer(dataset.PixelData, "<u2") & 0x0FFF
+        dataset.PixelData = (values | 0x3000).astype("<u2").tobytes()
+
+    write_series(tmp_path, small(), edit=overlaid, SeriesDescription="FLAIR")
+    np.testing.assert_array_equal(read_study(StudyPaths(tmp_path)).flair, array(small()).astype(np.uint16) & 0x0FFF)
+
+
+def test_malformed_files_beside_a_series_cost_no_memory(tmp_path: Path) -> None:
+    """Lengths and sizes of gigabytes, announced in files of a few kB; measured in a process of its own."""
+    paths = write_series(tmp_path / "good", small(), SeriesDescription="FLAIR")
+    whole = paths[0].read_bytes()
+    pixels = whole.index(b"\xe0\x7f\x10\x00OW")
+    huge = {
+        "pixel data": whole[: pixels + 8] + b"\0\0\0\xa0" + whole[pixels + 12 :],
+        "early": whole[:400] + b"\x08\0\x70\0UT\0\0\0\0\0\xf0" + whole[400:],
+        "sequence": whole[:pixels] + b"\x29\0\x10\x10SQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\0\0\0\xb0" + whole[pixels:],
+        "deflated": whole.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99"),
+        "empty": b"",
+    }
+    dataset = pydicom.dcmread(paths[0])
+    for keyword, value in {"Rows": 65535, "Columns": 65535, "NumberOfFrames": "2147483647"}.items():
+        setattr(dataset, keyword, value)
+        dataset.save_as(tmp_path / "good" / f"{keyword}.dcm")
+    for name, content in huge.items():
+        (tmp_path / "good" / name).write_bytes(content)
+    code = (
+        "import resource, sys; from pathlib import Path; from BrainTumorSegLib.engine.study.dicom import find_volumes\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "found = find_volumes(Path(sys.argv[1]))\n"
+        "print(len(found[0].frames), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(tmp_path / "good")], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    frames, grown_kb = map(int, run.stdout.split())
+    assert frames == 6
+    assert grown_kb < 50_000
 
 
 HINTS = [

@@ -1,46 +1,55 @@
-"""DICOM series: which ones a folder holds, the one that plays a role, and its slices as one volume."""
+"""DICOM series: which volumes a folder's files hold, the one that plays a role, and its images as one volume."""
 
 from __future__ import annotations
 
-import logging
+import filecmp
 import os
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.errors import GeometryError, InputError
-from BrainTumorSegLib.engine.study.acceptance import check_grid, check_pixels
-from BrainTumorSegLib.engine.study.geometry import Geometry
+from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.study.frames import DamagedFileError, Frame, is_dicom_file, read_frames
+from BrainTumorSegLib.engine.study.geometry import Volume
+from BrainTumorSegLib.engine.study.pixels import check_grey, read_pixels
 from BrainTumorSegLib.engine.study.roles import Role
-from BrainTumorSegLib.engine.study.sequences import ECHO_TIME, HINT_TAGS, SERIES_DESCRIPTION, is_volume, role_of
+from BrainTumorSegLib.engine.study.sequences import SERIES_DESCRIPTION, contradiction, is_volume, role_of
+from BrainTumorSegLib.engine.study.stack import places, stack
 
-logger = logging.getLogger(__name__)
-
-MODALITY = "0008|0060"
-SERIES_UID = "0020|000e"
-ACQUISITION_NUMBER = "0020|0012"
-INSTANCE_NUMBER = "0020|0013"
-# Slice positions may differ from an even stack by this part of the slice distance (rounded headers).
-EVENNESS = 0.1
+# So many files of each folder beside are looked into for more of a series, the first and the last among them.
+_PROBES = 16
+_PROBED_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
-class DicomSeries:
-    """One series of a folder: its UID, its files, and the tags that hint at its sequence (of the first file).
+class DicomVolume:
+    """Images of one series that belong together, at most one for each place unless nothing in their headers parts them.
 
-    frames: how many images it holds, those of multi-frame files counted singly. damaged: how many DICOM files beside
-    its own could not be read and belong to any series.
+    part: what tells it from other volumes of its series ("echo time (ms) 90"), "" where it is the only one. damaged:
+    how many DICOM files beside its own could not be read and belong to it or to nobody knows which series.
     """
 
-    uid: str
-    files: tuple[Path, ...]
-    tags: Mapping[str, str]
-    modality: str
-    frames: int
+    frames: tuple[Frame, ...]
+    part: str
     damaged: int
+
+    @property
+    def uid(self) -> str:
+        """The SeriesInstanceUID."""
+        return self.frames[0].uid
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Hints at its sequence, of its first image."""
+        return self.frames[0].tags
+
+    @property
+    def modality(self) -> str:
+        """Of its first image, "MR" for magnetic resonance."""
+        return self.frames[0].modality
 
     @property
     def description(self) -> str:
@@ -48,217 +57,235 @@ class DicomSeries:
         return self.tags.get(SERIES_DESCRIPTION, "").strip() or "no description"
 
 
-@dataclass(frozen=True)
-class _SliceHeader:
-    """Position and order of one single-frame file."""
+def find_volumes(folder: Path) -> tuple[DicomVolume, ...]:
+    """The volumes of a folder and all folders in it, a series whose files lie in several of them as one.
 
-    path: Path
-    geometry: Geometry
-    order: tuple[float, ...]
-
-
-def is_dicom_file(path: Path) -> bool:
-    """Whether GDCM reads this file as an image."""
-    return sitk.ImageFileReader.GetImageIOFromFileName(str(path)) == "GDCMImageIO"
-
-
-def find_series(folder: Path) -> tuple[DicomSeries, ...]:
-    """The image series of a folder, or of all its subfolders where it holds none itself; ordered by UID."""
-    series = _series_in(folder)
-    if not series:
-        subfolders = (Path(parent, name) for parent, names, _ in os.walk(folder) for name in names)
-        series = [one for subfolder in subfolders for one in _series_in(subfolder)]
-    return tuple(sorted(series, key=lambda one: one.uid))
-
-
-def _series_in(folder: Path) -> list[DicomSeries]:
-    """The image series whose files lie directly in the folder."""
-    uids = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    names = {uid: sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid) for uid in uids}
-    damaged = _dicom_files(folder) - {Path(name) for series in names.values() for name in series}
-    return [one for uid in uids if (one := _series(uid, tuple(map(Path, names[uid])), len(damaged))) is not None]
-
-
-def _dicom_files(folder: Path) -> set[Path]:
-    """The files of a folder that say that they are DICOM, their directory file apart."""
-    files = (path for path in folder.iterdir() if path.is_file() and path.name.upper() != "DICOMDIR")
-    return {path for path in files if _begins_as_dicom(path)}
-
-
-def _begins_as_dicom(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
-
-
-def _series(uid: str, files: tuple[Path, ...], damaged: int) -> DicomSeries | None:
-    """A series of these files; None if it holds no image (reports, presentation states)."""
-    try:
-        reader = _header(files[0])
-    except RuntimeError as error:
-        logger.info("A DICOM series without images was left out: %s", type(error).__name__)
-        return None
-    tags = {tag: reader.GetMetaData(tag).strip() for tag in HINT_TAGS if reader.HasMetaDataKey(tag)}
-    return DicomSeries(uid, files, tags, _text(reader, MODALITY), len(files) * reader.GetSize()[2], damaged)
-
-
-def choose_series(folder: Path, role: Role) -> DicomSeries:
-    """The one series of a folder that plays the role.
-
-    A sole MR volume is taken as it is. Among several, the header's hints must speak for exactly one. Raises
-    InputError otherwise, with the series that were found (description and number of slices, no patient data).
+    Raises OSError where a folder or file may not be read.
     """
-    found = find_series(folder)
+    return _volumes(_files_below(folder))
+
+
+def choose_volume(folder: Path, role: Role) -> DicomVolume:
+    """The one volume of a folder that plays the role.
+
+    A sole MR volume is taken as it is. Among several, the headers' hints must speak for exactly one. Raises InputError
+    otherwise, with the volumes that were found (description, number of slices, no patient data).
+    """
+    found = find_volumes(folder)
     if not found:
         raise InputError(
             f"{role.label}: the folder {folder} holds no DICOM images.", "Choose the folder with the series' files."
         )
+    return _whole(_choose(found, folder, role), folder, role)
+
+
+def volume_of_file(path: Path, role: Role) -> DicomVolume:
+    """The volume to which a DICOM file belongs, with its other files in the same folder.
+
+    Raises InputError if the file holds no image that can be read, or volumes of which none or several play the role.
+    """
+    found = [one for one in _volumes(_files_in(path.parent)) if any(frame.path == path for frame in one.frames)]
+    if not found:
+        raise InputError(
+            f"{role.label}: the DICOM file {path} holds no image, or is damaged.", "Export the series again."
+        )
+    return _whole(_choose(found, path, role), path.parent, role)
+
+
+def read_volume(volume: DicomVolume, role: Role) -> tuple[sitk.Image, tuple[str, ...]]:
+    """The volume as a three-dimensional float32 image in LPS, and warnings for the user.
+
+    Raises InputError for colour, too few images, or a header that says clearly that it is another sequence;
+    GeometryError for images that are not one even stack.
+    """
+    warnings = _sequence_warnings(volume, role) + _damage_warnings(volume, role)
+    for layout in {frame.layout for frame in volume.frames}:
+        check_grey(role.label, layout)
+    frames, geometry = stack(role.label, volume.frames)
+    return Volume(read_pixels(role.label, frames), geometry).to_image(), warnings
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders.sort()
+        yield from (Path(parent, name) for name in sorted(names))
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    return iter(sorted(path for path in folder.iterdir() if path.is_file()))
+
+
+def _volumes(paths: Iterable[Path]) -> tuple[DicomVolume, ...]:
+    """The volumes of these files, ordered by series; files that are no DICOM are passed over."""
+    series: dict[str, list[Frame]] = defaultdict(list)
+    damaged: Counter[str] = Counter()
+    for path in paths:
+        try:
+            if path.is_file() and is_dicom_file(path):
+                for frame in read_frames(path):
+                    series[frame.uid].append(frame)
+        except DamagedFileError as error:
+            damaged[error.uid] += 1
+    return tuple(
+        DicomVolume(frames, part, damaged[uid] + damaged[""])
+        for uid in sorted(series)
+        for frames, part in _parted(_without_copies(series[uid]))
+    )
+
+
+def _without_copies(frames: list[Frame]) -> tuple[Frame, ...]:
+    """The frames without those of a file that is, byte by byte, one of the files before it."""
+    files: dict[str, list[Path]] = defaultdict(list)
+    for frame in frames:
+        if frame.path not in files[frame.instance]:
+            files[frame.instance].append(frame.path)
+    copies = {
+        path
+        for same in files.values()
+        for path, earlier in ((path, same[:number]) for number, path in enumerate(same))
+        if any(filecmp.cmp(path, other, shallow=False) for other in earlier)
+    }
+    return tuple(frame for frame in frames if frame.path not in copies)
+
+
+def _parted(frames: tuple[Frame, ...]) -> list[tuple[tuple[Frame, ...], str]]:
+    """The volumes of one series, each with what tells it from the others.
+
+    Images that lie side by side are one volume, whatever their headers say. Otherwise they are parted by what should be
+    one in a series (an anonymiser can give several series one UID), then by the first mark (echo, time point) of which
+    every value covers every place.
+    """
+    if len(frames) == 1 or _is_stack(frames):
+        return [(frames, "")]
+    by_series = _grouped(frames, lambda frame: "\\".join(frame.series))
+    if len(by_series) > 1:
+        return [(group, part) for each in by_series.values() for group, part in _parted(each)]
+    numbers = places(frames)
+    if numbers is None or len(set(numbers)) == len(frames):
+        return [(frames, "")]
+    place = {id(frame): number for frame, number in zip(frames, numbers, strict=True)}
+    marks = dict.fromkeys(name for frame in frames for name in frame.marks)
+    keys: list[tuple[str, Callable[[Frame], str]]] = [(name, _mark(name)) for name in marks]
+    for name, key in [*keys, ("file", lambda frame: frame.path.name)]:
+        groups = _grouped(frames, key)
+        covered = [{place[id(frame)] for frame in group} for group in groups.values()]
+        if len(groups) > 1 and all(each == set(numbers) for each in covered):
+            return [
+                (part, ", ".join(filter(None, (f"{name} {value or 'unknown'}", rest))))
+                for value, group in groups.items()
+                for part, rest in _parted(group)
+            ]
+    return [(frames, "")]
+
+
+def _mark(name: str) -> Callable[[Frame], str]:
+    return lambda frame: frame.marks.get(name, "")
+
+
+def _is_stack(frames: tuple[Frame, ...]) -> bool:
+    try:
+        stack("", frames)
+    except InputError:
+        return False
+    return len({role_of(frame.tags) for frame in frames}) == 1
+
+
+def _grouped(frames: Iterable[Frame], key: Callable[[Frame], str]) -> dict[str, tuple[Frame, ...]]:
+    groups: dict[str, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        groups[key(frame)].append(frame)
+    return {value: tuple(group) for value, group in groups.items()}
+
+
+def _choose(found: Sequence[DicomVolume], place: Path, role: Role) -> DicomVolume:
     volumes = [one for one in found if one.modality == "MR" and is_volume(one.tags)]
     fitting = [one for one in volumes if role_of(one.tags) is role]
     chosen = volumes if len(volumes) == 1 else fitting
     if len(chosen) == 1:
         return chosen[0]
     count = f"{len(fitting)} series fit" if fitting else "no series fits"
+    one_series = len({volume.uid for volume in fitting}) == 1
     raise InputError(
-        f"{role.label}: {count} among the {len(found)} in {folder}: {_listing(fitting or found)}.",
-        "Choose a folder with the one series, or one file of that series.",
+        f"{role.label}: {count} among the {len(found)} in {place}: {_listing(fitting or found)}.",
+        "Export the one that is meant as a series of its own."
+        if one_series
+        else "Choose a folder with the one series, or one file of that series.",
     )
 
 
-def series_of_file(path: Path) -> DicomSeries:
-    """The series to which a DICOM file belongs, with its other files in the same folder.
-
-    Raises InputError if the folder's files can't be read as a series.
-    """
-    uid = _text(_header(path), SERIES_UID)
-    series = next((one for one in _series_in(path.parent) if one.uid == uid), None)
-    if series is None:
-        raise InputError(f"The DICOM file {path} belongs to no series.", "Export the series again.")
-    return series
+def _listing(volumes: Sequence[DicomVolume]) -> str:
+    shown = [
+        f"{one.description}{', ' if one.part else ''}{one.part} ({len(one.frames)} slices, {one.modality})"
+        for one in volumes[:12]
+    ]
+    return "; ".join(shown + ([f"and {len(volumes) - 12} more"] if len(volumes) > 12 else []))
 
 
-def read_series(series: DicomSeries, role: Role) -> tuple[sitk.Image, tuple[str, ...]]:
-    """The series as a three-dimensional float32 image in LPS, and warnings for the user.
-
-    Of repeated positions (several echoes, time points) the first is taken. Raises InputError for colour or too few
-    images, GeometryError for slices that are not one even stack.
-    """
-    warnings = _role_warnings(series, role) + _damage_warnings(series, role)
-    first = _header(series.files[0])
-    check_pixels(role.label, first.GetNumberOfComponents(), first.GetPixelID())
-    if first.GetSize()[2] > 1:
-        return _read_multi_frame(series, role, warnings)
-    slices, repeats = _one_per_position([_slice_header(path) for path in series.files])
-    if repeats > 1:
-        warnings += (first_frame_warning(role, repeats),)
-    check_stack(role, [one.geometry for one in slices])
-    reader = sitk.ImageSeriesReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetOutputPixelType(sitk.sitkFloat32)
-    reader.SetFileNames([str(one.path) for one in slices])
-    return reader.Execute(), warnings
+def _whole(volume: DicomVolume, folder: Path, role: Role) -> DicomVolume:
+    """The volume, unless a folder beside holds more of it: then InputError, for a part looks like a whole."""
+    own = volume.frames[0]
+    for beside in _folders_beside(folder):
+        more = [
+            frame
+            for other in _volumes(_files_with(beside, volume.uid))
+            for frame in other.frames
+            if frame.uid == own.uid and frame.series == own.series
+        ]
+        numbers = places([*volume.frames, *more])
+        if numbers is not None and not set(numbers[len(volume.frames) :]) <= set(numbers[: len(volume.frames)]):
+            raise InputError(
+                f"{role.label}: {len(volume.frames)} images of this DICOM series lie in {folder}, but {beside} holds "
+                f"{len(more)} more.",
+                f"Give the folder that holds all of them, such as {folder.resolve().parent}.",
+            )
+    return volume
 
 
-def check_stack(role: Role, slices: Sequence[Geometry]) -> None:
-    """Refuses slices, sorted along their normal, that do not form one even, straight stack.
-
-    Raises InputError if they are too few or too many, GeometryError if orientation, size or distances differ.
-    """
-    first = slices[0]
-    if any(one.size_ijk != first.size_ijk or not np.allclose(one.direction_lps, first.direction_lps, atol=1e-3)
-           or not np.allclose(one.spacing_mm[:2], first.spacing_mm[:2], rtol=1e-3) for one in slices):  # fmt: skip
-        raise GeometryError(
-            f"{role.label}: the slices of this DICOM series differ in size, spacing or orientation.",
-            "Choose a series of parallel slices, not a localiser.",
-        )
-    origins = np.array([one.origin_lps for one in slices])
-    gap = float(np.median(np.linalg.norm(np.diff(origins, axis=0), axis=1))) if len(slices) > 1 else 1.0
-    columns, rows, _ = first.size_ijk
-    grid = Geometry((columns, rows, len(slices)), (*first.spacing_mm[:2], gap), first.origin_lps, first.direction_lps)
-    check_grid(role.label, grid)
-    even = origins[0] + np.outer(np.arange(len(slices)) * gap, _normal(first))
-    if np.abs(origins - even).max() > max(EVENNESS * gap, 0.05):
-        steps = np.linalg.norm(np.diff(origins, axis=0), axis=1)
-        raise GeometryError(
-            f"{role.label}: the {len(slices)} slices of this DICOM series are not evenly spaced "
-            f"({steps.min():.2f} to {steps.max():.2f} mm apart). Slices are missing, or the stack is sheared.",
-            "Export the whole series again.",
-        )
-
-
-def _read_multi_frame(series: DicomSeries, role: Role, warnings: tuple[str, ...]) -> tuple[sitk.Image, tuple[str, ...]]:
-    """The first file of a series whose files are whole volumes (enhanced MR)."""
-    if len(series.files) > 1:
-        warnings += (first_frame_warning(role, len(series.files)),)
-    check_grid(role.label, _header_geometry(_header(series.files[0])))
-    return sitk.ReadImage(str(series.files[0]), sitk.sitkFloat32, "GDCMImageIO"), warnings
-
-
-def first_frame_warning(role: Role, frames: int) -> str:
-    """What the user is told where a sequence holds more than one volume."""
-    return f"{role.label} has {frames} volumes (echoes or time points); the first one is used."
-
-
-def _role_warnings(series: DicomSeries, role: Role) -> tuple[str, ...]:
-    """A warning where the header says that the series is another sequence than it is used as."""
-    says = role_of(series.tags)
-    if says is None or says is role:
-        return ()
-    return (f"The series used as {role.label} looks like {says.label} by its header ({series.description}).",)
-
-
-def _damage_warnings(series: DicomSeries, role: Role) -> tuple[str, ...]:
-    """A warning where files of the folder were unreadable: they may be the missing ends of this series."""
-    if not series.damaged:
-        return ()
-    files = "1 DICOM file is" if series.damaged == 1 else f"{series.damaged} DICOM files are"
-    return (f"{files} damaged and left out, so {role.label} may be incomplete: copy or export the folder again.",)
-
-
-def _listing(series: Sequence[DicomSeries]) -> str:
-    shown = [f"{one.description} ({one.frames} slices, {one.modality})" for one in series[:12]]
-    return "; ".join(shown + ([f"and {len(series) - 12} more"] if len(series) > 12 else []))
-
-
-def _one_per_position(headers: list[_SliceHeader]) -> tuple[list[_SliceHeader], int]:
-    """One header per slice position, sorted along the normal, and how often a position occurs at most."""
-    normal = _normal(headers[0].geometry)
-    groups: dict[float, list[_SliceHeader]] = {}
-    for one in headers:
-        groups.setdefault(round(float(np.dot(one.geometry.origin_lps, normal)), 2), []).append(one)
-    slices = [min(groups[position], key=lambda one: one.order) for position in sorted(groups)]
-    return slices, max(map(len, groups.values()))
-
-
-def _slice_header(path: Path) -> _SliceHeader:
-    reader = _header(path)
-    order = tuple(_float(reader, tag) for tag in (ECHO_TIME, ACQUISITION_NUMBER, INSTANCE_NUMBER))
-    return _SliceHeader(path, _header_geometry(reader), order)
-
-
-def _header(path: Path) -> sitk.ImageFileReader:
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    return reader
-
-
-def _header_geometry(reader: sitk.ImageFileReader) -> Geometry:
-    return Geometry(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
-
-
-def _normal(geometry: Geometry) -> np.ndarray:
-    """The unit normal of the slice plane: columns' direction x rows' direction."""
-    return np.reshape(geometry.direction_lps, (3, 3))[:, 2]
-
-
-def _text(reader: sitk.ImageFileReader, tag: str) -> str:
-    return reader.GetMetaData(tag).strip().strip("\0") if reader.HasMetaDataKey(tag) else ""
-
-
-def _float(reader: sitk.ImageFileReader, tag: str) -> float:
-    """A numeric attribute for sorting; 0 where it is absent or not a number."""
+def _folders_beside(folder: Path) -> list[Path]:
+    """The folder that holds this one, and the other folders in it. None that may not be listed."""
+    folder = folder.resolve()
     try:
-        return float(_text(reader, tag))
-    except ValueError:
-        return 0.0
+        return [folder.parent, *(path for path in sorted(folder.parent.iterdir()) if path.is_dir() and path != folder)]
+    except OSError:
+        return []
+
+
+def _files_with(folder: Path, uid: str) -> list[Path]:
+    """The files of a folder if some of those looked into name the series, none otherwise."""
+    try:
+        files = list(_files_in(folder))
+        step = max(1, (len(files) - 1) // (_PROBES - 1))
+        probes = [*files[::step][:_PROBES], *files[-1:]]
+        return files if any(_names(path, uid) for path in probes) else []
+    except OSError:
+        return []
+
+
+def _names(path: Path, uid: str) -> bool:
+    with path.open("rb") as file:
+        return uid.encode() in file.read(_PROBED_BYTES)
+
+
+def _sequence_warnings(volume: DicomVolume, role: Role) -> tuple[str, ...]:
+    """A warning where T1 has contrast or lacks it by the header. Raises InputError for another sequence altogether."""
+    other = contradiction(volume.tags, role)
+    if other is not None:
+        raise InputError(
+            f"{role.label}: this DICOM series is {other} by its header ({volume.description}).",
+            f"Choose the {role.label} series. If the header is wrong, save the series as NIfTI and give that.",
+        )
+    says = role_of(volume.tags)
+    if says is None or says is role or Role.FLAIR in (says, role):
+        return ()
+    return (f"The series used as {role.label} looks like {says.label} by its header ({volume.description}).",)
+
+
+def _damage_warnings(volume: DicomVolume, role: Role) -> tuple[str, ...]:
+    """A warning where files of the folder were unreadable: they may be the missing ends of this series."""
+    if not volume.damaged:
+        return ()
+    files = "1 DICOM file is" if volume.damaged == 1 else f"{volume.damaged} DICOM files are"
+    return (f"{files} damaged and left out, so {role.label} may be incomplete: copy or export the folder again.",)

@@ -11,7 +11,6 @@ import numpy as np
 import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.errors import Cancelled, GeometryError, InputError, Remedy
-from BrainTumorSegLib.engine.study import dicom
 from BrainTumorSegLib.engine.study.acceptance import (
     check_grid,
     check_pixels,
@@ -123,12 +122,11 @@ def _read_sequence(role: Role, path: Path) -> _Sequence:
     if not path.exists():
         raise InputError(f"{role.label}: {path} does not exist.", "Check the path.")
     try:
-        if path.is_dir():
-            return _read_dicom(role, path, dicom.choose_series(path, role))
-        if path.name.lower().endswith(SUFFIXES):
+        if path.name.lower().endswith(SUFFIXES) and not path.is_dir():
             return _read_file(role, path)
-        if dicom.is_dicom_file(path):
-            return _read_dicom(role, path, dicom.series_of_file(path))
+        sequence = _read_dicom(role, path)
+        if sequence is not None:
+            return sequence
     except (RuntimeError, OSError) as error:
         raise _unreadable(role, path, error) from error
     raise InputError(
@@ -150,9 +148,20 @@ def _unreadable(role: Role, path: Path, error: Exception) -> InputError:
     )
 
 
-def _read_dicom(role: Role, path: Path, series: dicom.DicomSeries) -> _Sequence:
-    image, warnings = dicom.read_series(series, role)
-    return _accepted(role, image, Source(path, series.uid), warnings)
+def _read_dicom(role: Role, path: Path) -> _Sequence | None:
+    """The series of a folder or of a file, None for a file that is no DICOM."""
+    # Imported here: pydicom takes a good part of a second, which other formats need not wait for.
+    from BrainTumorSegLib.engine.study import dicom
+    from BrainTumorSegLib.engine.study.frames import is_dicom_file
+
+    if path.is_dir():
+        volume = dicom.choose_volume(path, role)
+    elif is_dicom_file(path):
+        volume = dicom.volume_of_file(path, role)
+    else:
+        return None
+    image, warnings = dicom.read_volume(volume, role)
+    return _accepted(role, image, Source(path, volume.uid), warnings)
 
 
 def _read_file(role: Role, path: Path) -> _Sequence:
@@ -193,7 +202,9 @@ def _accepted(role: Role, image: sitk.Image, source: Source | None, warnings: tu
 
 def _frame_warnings(role: Role, size: tuple[int, ...]) -> tuple[str, ...]:
     frames = int(np.prod(size[3:]))
-    return (dicom.first_frame_warning(role, frames),) if frames > 1 else ()
+    if frames == 1:
+        return ()
+    return (f"{role.label} has {frames} volumes (echoes or time points); the first one is used.",)
 
 
 @contextmanager

@@ -34,12 +34,28 @@ HINT_TAGS = (
 )
 
 _NO_VOLUME = re.compile(r"\b(loc\w*|scout|survey|3 ?plane|aahead\w*|mip|adc|trace\w*|screen ?save)\b")
-_OTHER = re.compile(r"\b(t2\w*|dwi|dti|diff\w*|swi|swan|perf\w*|dsc|asl|bold|pd|tof|mra|ciss|fiesta|gre|hemo\w*)\b")
-_FLAIR = re.compile(r"flair|\bdark ?fl\w*|\bt2? ?tirm\b|\btirm\b|\bir ?fse\b")
-# A word of its own, perhaps with the plane before it: the "t1" of "patient1" or "REST1" says nothing.
-_T1 = re.compile(
-    r"(?<![a-z0-9])(?:ax|axi|axial|tra|trans|sag|cor|3d|2d|e)?t1(?!\d)|mp2?rage|spgr|bravo|\btfe\b|\bvibe\b|\btfl ?3d\b"
+# Values of the image type that no role can use: phase, real and imaginary parts, maps, projections, tiled pictures.
+_NO_VOLUME_TYPES = {
+    *("LOCALIZER", "PROJECTION IMAGE", "MIP", "MIN IP", "MNIP", "ADC", "SCREEN SAVE", "SCREEN", "MOSAIC"),
+    *("P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "VELOCITY MAP"),
+}
+_FLAIR = re.compile(
+    r"flair|\b(?:dark|da) ?fl\w*|\bfluid ?att\w*|\bflr\b|\bt2w? ?fl\b|\bt2? ?tirm\b|\btirm\b|\bir ?[ft]se\b"
 )
+# What else a series can be, as whole words. The first that is found names it.
+_OTHERS = {
+    "diffusion": re.compile(r"\b(?:dwi\w*|dti\w*|diff\w*|adc|trace\w*|tensor)\b"),
+    "perfusion": re.compile(r"\b(?:perf\w*|dsc|dce|asl|pcasl|cbf|cbv)\b"),
+    "functional MR": re.compile(r"\b(?:bold|fmri)\b"),
+    "susceptibility-weighted": re.compile(r"\b(?:swi\w*|swan|hemo\w*|t2 ?\*|gre)"),
+    "an angiogram": re.compile(r"\b(?:tof|mra|mrv|angio\w*)\b"),
+    "cisternography": re.compile(r"\b(?:ciss|fiesta)\b"),
+    "T2": re.compile(r"(?<![a-z0-9])(?:ax|axi|axial|tra|trans|sag|cor|3d|2d|e)?t2(?!\d)\w*"),
+    "proton density": re.compile(r"\b(?:pdw?|dp)\b"),
+}
+# A word of its own, perhaps with the plane before it: the "t1" of "patient1" or "REST1" says nothing.
+_T1_WORD = re.compile(r"(?<![a-z0-9])(?:ax|axi|axial|tra|trans|sag|cor|3d|2d|e)?t1(?!\d)")
+_T1_TECHNIQUE = re.compile(r"mp2?rage|spgr|bravo|\btfe\b|\bvibe\b|\btfl ?3d\b")
 _WITH_CONTRAST = re.compile(
     r"(?<![a-z0-9])(gd|gad\w*|post|contrast|contrasted|ce|ceax|cecor|cesag|km|mkm|enh\w*|t1(?:ce|c|gd|km)|c\+)(?![a-z0-9])"
     r"|\+ ?(c|gd|gad\w*|km|contrast)\b|\bc ?\+"
@@ -59,31 +75,53 @@ def role_of(tags: Mapping[str, str]) -> Role | None:
     """
     if not is_volume(tags):
         return None
-    text = _words(tags)
-    if _T1.search(text) and not (_FLAIR.search(text) and _echo_says_flair(tags)):
-        return _t1_kind(text, tags)
-    if _FLAIR.search(text):
-        return Role.FLAIR
-    if _OTHER.search(text):
+    # What the technician called the series counts most: a protocol's name can be that of the whole examination.
+    for tag in (SERIES_DESCRIPTION, PROTOCOL_NAME):
+        said = _said(_words(tags, tag), tags)
+        if said is not None:
+            return said if isinstance(said, Role) else None
+    return _role_by_parameters(tags)
+
+
+def contradiction(tags: Mapping[str, str], role: Role) -> str | None:
+    """What the series is if its description or acquisition parameters say clearly that it can't play the role.
+
+    Returns users' word for it ("T2", "diffusion"), None where it may play the role: T1 with and without contrast are
+    not told apart here, since only words part them.
+    """
+    said = _said(_words(tags, SERIES_DESCRIPTION), tags) or _role_by_parameters(tags)
+    if said is None or (isinstance(said, Role) and (said is Role.FLAIR) == (role is Role.FLAIR)):
         return None
-    return _role_by_parameters(text, tags)
+    return said.label if isinstance(said, Role) else said
 
 
 def is_volume(tags: Mapping[str, str]) -> bool:
-    """False for localisers, projections and maps, which no role can use."""
-    image_type = tags.get(IMAGE_TYPE, "").upper()
-    unusable = ("LOCALIZER", "PROJECTION", "MIP", "\\ADC", "SCREEN")
-    return not _NO_VOLUME.search(_words(tags)) and not any(word in image_type for word in unusable)
+    """False for localisers, projections, phases and maps, which no role can use."""
+    types = {value.strip() for value in tags.get(IMAGE_TYPE, "").upper().replace("_", " ").split("\\")[2:]}
+    words = f"{_words(tags, SERIES_DESCRIPTION)} | {_words(tags, PROTOCOL_NAME)}"
+    return not _NO_VOLUME.search(words) and not types & _NO_VOLUME_TYPES
 
 
-def _words(tags: Mapping[str, str]) -> str:
-    """Series description and protocol name, lower case, separators as spaces."""
-    text = f"{tags.get(SERIES_DESCRIPTION, '')} | {tags.get(PROTOCOL_NAME, '')}".lower()
-    text = _ENTITY.sub(" ", text)
+def _words(tags: Mapping[str, str], tag: str) -> str:
+    """A text in lower case, separators as spaces."""
+    text = _ENTITY.sub(" ", tags.get(tag, "").lower())
     return re.sub(r"[_\-.,;:()\[\]\s]+", " ", text)
 
 
-def _t1_kind(text: str, tags: Mapping[str, str]) -> Role:
+def _said(text: str, tags: Mapping[str, str]) -> Role | str | None:
+    """What words say that a series is: a role, or users' word for another sequence."""
+    is_flair, is_t2 = bool(_FLAIR.search(text)), bool(_OTHERS["T2"].search(text))
+    is_t1 = bool(_T1_WORD.search(text)) or (not is_flair and bool(_T1_TECHNIQUE.search(text)))
+    if is_t1 and not (is_flair and (is_t2 or _echo_says_flair(tags))):
+        return _t1_kind(tags)
+    if is_flair:
+        return Role.FLAIR
+    other = next((name for name, words in _OTHERS.items() if words.search(text)), None)
+    return Role.FLAIR if other == "T2" and _fluid_is_nulled(tags) else other
+
+
+def _t1_kind(tags: Mapping[str, str]) -> Role:
+    text = f"{_words(tags, SERIES_DESCRIPTION)} | {_words(tags, PROTOCOL_NAME)}"
     if _WITHOUT_CONTRAST.search(text):
         return Role.T1
     agent = tags.get(CONTRAST_AGENT, "").strip().lower()
@@ -95,19 +133,21 @@ def _echo_says_flair(tags: Mapping[str, str]) -> bool:
     return _number(tags, ECHO_TIME) >= 60
 
 
-def _role_by_parameters(text: str, tags: Mapping[str, str]) -> Role | None:
+def _fluid_is_nulled(tags: Mapping[str, str]) -> bool:
+    return 1500 <= _number(tags, INVERSION_TIME) <= 3000 and _number(tags, ECHO_TIME) >= 60
+
+
+def _role_by_parameters(tags: Mapping[str, str]) -> Role | None:
     """Fluid is nulled at an inversion time of 1500-3000 ms; short echo and short repetition weight T1.
 
     Ranges: Westbrook, MRI in Practice (2018), tables of inversion recovery and of spin and gradient echo at 1.5-3 T.
     """
     echo, repetition, inversion = (_number(tags, tag) for tag in (ECHO_TIME, REPETITION_TIME, INVERSION_TIME))
-    if 1500 <= inversion <= 3000 and echo >= 60:
+    if _fluid_is_nulled(tags):
         return Role.FLAIR
     magnetisation_prepared = 600 <= inversion <= 1300 and 0 < echo < 30
     spin_echo = "SE" in tags.get(SCANNING_SEQUENCE, "") and 300 <= repetition <= 900 and 0 < echo < 30
-    if magnetisation_prepared or spin_echo:
-        return _t1_kind(text, tags)
-    return None
+    return _t1_kind(tags) if magnetisation_prepared or spin_echo else None
 
 
 def _number(tags: Mapping[str, str], tag: str) -> float:
