@@ -42,6 +42,21 @@ class DicomVolume:
         return self.frames[0].uid
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """Its files, in the order in which they were found."""
+        return tuple(dict.fromkeys(frame.path for frame in self.frames))
+
+    @property
+    def study_uid(self) -> str:
+        """The StudyInstanceUID, "" where the header has none."""
+        return self.frames[0].series[0]
+
+    @property
+    def patient_id(self) -> str:
+        """The patient's id, "" where the header has none. Never shown."""
+        return self.frames[0].series[1]
+
+    @property
     def tags(self) -> Mapping[str, str]:
         """Hints at its sequence, of its first image."""
         return self.frames[0].tags

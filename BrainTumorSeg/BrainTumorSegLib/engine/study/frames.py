@@ -76,7 +76,7 @@ class Frame:
     along a row and down a column. pixel_mm: distances of columns and of rows. slope, intercept: from stored values to
     the scanner's. Any of the geometry is None where the header lacks it. tags: hints at the sequence, keyed as
     ``sequences`` names them. marks: by name in the user's words, what can tell several images of one place apart.
-    series: what the standard keeps the same within a series.
+    series: what the standard keeps the same within a series, the study's UID and the patient's id first.
     """
 
     path: Path

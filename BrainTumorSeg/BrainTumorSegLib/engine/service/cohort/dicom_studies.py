@@ -8,15 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import SimpleITK as sitk
-
 from BrainTumorSegLib.engine.service.cohort.find import DICOM_ENDINGS, Draft, begins_as_dicom, problem_of
-from BrainTumorSegLib.engine.study.dicom import DicomSeries, find_series
+from BrainTumorSegLib.engine.study.dicom import DicomVolume, find_volumes
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.engine.study.sequences import is_volume, role_of
-
-PATIENT_ID = "0010|0020"
-STUDY_UID = "0020|000d"
 
 DAMAGED = "Its DICOM files can't be read. Copy or export them again."
 NO_FLAIR = "No series of it is FLAIR by its header. Name its FLAIR in a list of studies."
@@ -24,9 +19,9 @@ NO_FLAIR = "No series of it is FLAIR by its header. Name its FLAIR in a list of 
 
 @dataclass(frozen=True)
 class _Found:
-    """A series in its folder. place: the way from the root. study: its UID, or its folder where it has none."""
+    """A volume in its folder. place: the way from the root. study: its UID, or its folder where it has none."""
 
-    series: DicomSeries
+    series: DicomVolume
     path: Path
     place: tuple[str, ...]
     role: Role | None
@@ -43,7 +38,7 @@ def dicom_drafts(root: Path, folders: Sequence[tuple[Path, tuple[str, ...], Role
     damaged: list[Draft] = []
     seen: set[Path] = set()
     for folder, place, role in folders:
-        found = [each for each in find_series(folder) if each.files[0] not in seen]
+        found = [each for each in find_volumes(folder) if each.files[0] not in seen]
         seen.update(each.files[0] for each in found)
         if not found and not seen.intersection(folder.iterdir()):
             damaged += _damaged(root, folder, place)
@@ -61,23 +56,10 @@ def _damaged(root: Path, folder: Path, place: tuple[str, ...]) -> list[Draft]:
     return [Draft("/".join(place) or root.resolve().name, str(folder), {}, DAMAGED)]
 
 
-def _found(folder: Path, series: DicomSeries, place: tuple[str, ...], role: Role | None, is_alone: bool) -> _Found:
-    study, patient = _identity(series.files[0])
+def _found(folder: Path, series: DicomVolume, place: tuple[str, ...], role: Role | None, is_alone: bool) -> _Found:
     path = folder if is_alone else series.files[0]
-    return _Found(series, path, place, role_of(series.tags) or role, study or str(folder), patient)
-
-
-def _identity(path: Path) -> tuple[str, str]:
-    """Study UID and patient's id of a file, "" where it has none."""
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    study, patient = (
-        reader.GetMetaData(tag).strip().strip("\0") if reader.HasMetaDataKey(tag) else ""
-        for tag in (STUDY_UID, PATIENT_ID)
-    )
-    return study, patient
+    study = series.study_uid or str(folder)
+    return _Found(series, path, place, role_of(series.tags) or role, study, series.patient_id)
 
 
 def _draft(root: Path, study: str, found: list[_Found]) -> Draft:
