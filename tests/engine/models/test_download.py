@@ -92,7 +92,8 @@ def test_a_longer_file_is_refused_at_once(server: ModelServer, tmp_path: Path, s
 def test_a_changed_file_is_refused_by_its_checksum(server: ModelServer, tmp_path: Path) -> None:
     server.files["/model-1.0.0.zip"] = make_content(len(CONTENT), seed=1)
     with pytest.raises(ModelError, match="its SHA-256 is not the published one"):
-        bring(server.address, tmp_path)
+        bring(server.address, tmp_path, QUICK)
+    assert len(server.requests) == 1, "the same server would send the same file again"
 
 
 @pytest.mark.parametrize("length", ["", "many", "-5", "2e5", "0x30D40", "9" * 5000])

@@ -84,6 +84,7 @@ def test_end_of_input_ends_the_process_well(child: Child) -> None:
         ('{"id": 7, "command": "ping"}', "A request's id is 7"),
         ('{"id": "7"}', "A request's command is None"),
         ("\udcff\udcfe", "A line is not JSON"),
+        pytest.param("[" * 100_000, "A line is nested too deeply", id="brackets"),
     ],
 )
 def test_line_that_is_no_request_is_answered_and_work_goes_on(child: Child, line: str, message: str) -> None:
@@ -256,10 +257,8 @@ def test_a_worker_that_can_not_read_any_more_ends_instead_of_hearing_nothing(cap
         started.set()
         until_cancelled(request, send, is_cancelled)
 
-    serving = threading.Thread(target=serve, args=(NoRoom(started), events, {"work": work}), daemon=True)
-    serving.start()
-    serving.join(20)
-    assert not serving.is_alive()
+    with pytest.raises(MemoryError):
+        serve(NoRoom(started), events, {"work": work})
     assert kinds([json.loads(line) for line in events.getvalue().splitlines()])[-1] == ("1", "cancelled")
     assert "No further request can be read: MemoryError" in caplog.text
 
@@ -293,6 +292,39 @@ def test_id_in_use_is_refused() -> None:
     server.send("1", "work")
     server.wait_for("still being worked on")
     server.end()
+
+
+def test_an_id_can_be_used_again_as_soon_as_its_last_event_is_out() -> None:
+    again = threading.Event()
+
+    class Listener(io.StringIO):
+        """Asks again with the same id while the last event is still being written."""
+
+        def write(self, text: str) -> int:
+            written = super().write(text)
+            if '"done"' in text and not again.is_set():
+                again.set()
+                os.write(write_end, b'{"id": "1", "command": "work"}\n')
+                # The reading thread takes it now: the event's own lock is held, so no answer can tell when.
+                give_up_at = time.monotonic() + 20
+                while len(seen) < 2 and time.monotonic() < give_up_at:
+                    time.sleep(0.005)
+                os.close(write_end)
+            return written
+
+    class Requests(io.BufferedReader):
+        def readline(self, size: int | None = -1) -> bytes:
+            seen.append(super().readline(size))
+            return seen[-1]
+
+    seen: list[bytes] = []
+    read_end, write_end = os.pipe()
+    os.write(write_end, b'{"id": "1", "command": "work"}\n')
+    events = Listener()
+    serve(Requests(io.FileIO(read_end)), events, {"work": lambda _request, send, _is_cancelled: send("done")})
+    first, second = kinds([json.loads(line) for line in events.getvalue().splitlines()])
+    assert first == ("1", "done")
+    assert second in (("1", "done"), ("1", "cancelled")), "the end of input cancels, but nothing is refused"
 
 
 def test_defect_in_one_job_is_told_and_the_next_one_works(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,7 @@ Messages begin in lower case: the caller says what was wanted.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import ipaddress
 import logging
 import re
@@ -55,13 +56,13 @@ class DownloadSettings:
 class _Receipt:
     """What has arrived, written by the thread that receives and read by the one that waits.
 
-    furthest_bytes: of all attempts. is_complete: whether the last attempt brought every byte.
+    furthest_bytes: of all attempts.
     """
 
     size_bytes: int
+    sha256: str
     furthest_bytes: int = 0
     attempts: int = 0
-    is_complete: bool = False
     abandoned: threading.Event = field(default_factory=threading.Event)
     error: Exception | None = None
 
@@ -84,7 +85,7 @@ def bring_file(
     Raises ModelError where the server can't be reached, refuses or has another file; OSError where ``folder`` can't be
     written; Cancelled within 0.2 s of the wish, while the thread that receives notices at its next byte.
     """
-    receipt = _Receipt(entry.size_bytes)
+    receipt = _Receipt(entry.size_bytes, entry.sha256)
     receive = _receiver(entry, base_url, folder, settings, receipt)
     on_progress(0, entry.size_bytes)
     if is_cancelled():
@@ -161,6 +162,7 @@ class _Sink:
     def __init__(self, stream: IO[bytes], receipt: _Receipt) -> None:
         self._stream, self._receipt = stream, receipt
         self.done_bytes = 0
+        self.hash = hashlib.sha256()
 
     def write(self, piece: bytes) -> None:
         """Raises ModelError for more than the file's bytes, Cancelled, and OSError."""
@@ -171,6 +173,7 @@ class _Sink:
             expected = self._receipt.size_bytes
             raise ModelError(f"more than the expected {expected} bytes were sent: it is another file.")
         self._stream.write(piece)
+        self.hash.update(piece)
         self._receipt.furthest_bytes = max(self._receipt.furthest_bytes, self.done_bytes)
 
     def flush(self) -> None:
@@ -181,7 +184,6 @@ class _Sink:
 @contextlib.contextmanager
 def _attempt(path: str, receipt: _Receipt) -> Iterator[_Sink]:
     receipt.attempts += 1
-    receipt.is_complete = False
     if receipt.abandoned.is_set():
         raise Cancelled
     with Path(path).open("wb") as stream:
@@ -189,7 +191,9 @@ def _attempt(path: str, receipt: _Receipt) -> Iterator[_Sink]:
         yield sink
     if sink.done_bytes < receipt.size_bytes:
         raise _CutShortError(f"the connection was cut at {sink.done_bytes} of {receipt.size_bytes} bytes")
-    receipt.is_complete = True
+    if sink.hash.hexdigest() != receipt.sha256:
+        # Not left to pooch, which takes it for a cut transfer and brings the same file again and again.
+        raise ModelError("its SHA-256 is not the published one: it is another file, or was changed on the way.")
 
 
 def _folder_downloader(receipt: _Receipt) -> Callable[..., None]:
@@ -306,8 +310,6 @@ def _explained(error: Exception, receipt: _Receipt, settings: DownloadSettings) 
         reason = _passing_reason(error, settings)
     elif isinstance(error, _CutShortError):
         reason = str(error)
-    elif isinstance(error, ValueError) and receipt.is_complete:
-        return ModelError("its SHA-256 is not the published one: it is another file, or was changed on the way.")
     elif isinstance(error, ValueError):
         return ModelError(f"the address can't be used ({type(error).__name__}).", _CORRECT_MIRROR)
     else:

@@ -64,7 +64,8 @@ def claim_stdout() -> TextIO:
 def serve(requests: BinaryIO, events: TextIO, work: dict[str, Work]) -> None:
     """Answer requests until shutdown or end of input; ``work`` maps each command that takes time to what does it.
 
-    Jobs run on the calling thread, and requests are read on another, so that cancel and ping work during a job.
+    Jobs run on the calling thread, and requests are read on another, so that cancel and ping work during a job. Raises
+    what ended the reading early, such as MemoryError, once every job has been cancelled and answered.
     """
     server = _Server(events, work)
     threading.Thread(target=server.read, args=(requests,), name="requests", daemon=True).start()
@@ -72,6 +73,8 @@ def serve(requests: BinaryIO, events: TextIO, work: dict[str, Work]) -> None:
         server.run()
     finally:
         server.cancel_all()
+    if server.failure is not None:
+        raise server.failure
 
 
 class _Server:
@@ -81,6 +84,7 @@ class _Server:
         self._write_lock = threading.Lock()
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._cancelled: dict[str, threading.Event] = {}
+        self.failure: Exception | None = None
         self._commands: dict[str, Callable[[Request], bool]] = {
             "ping": self._ping,
             "cancel": self._cancel,
@@ -104,6 +108,7 @@ class _Server:
             while going_on and (line := requests.readline()):
                 going_on = self._take(line) if line.strip() else True
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing more can be asked
+            self.failure = error
             logger.error("No further request can be read: %s", type(error).__name__)
         finally:
             # Without memory for the first, the second must still be tried: a worker that waits for ever hangs its user.
@@ -160,17 +165,28 @@ class _Server:
     def _do(self, request: Request) -> None:
         """Do one request that takes time; whatever goes wrong in it is told, and the worker goes on."""
         identifier = request["id"]
-        is_cancelled = self._cancelled[identifier].is_set
-        send = partial(self._send, identifier)
+        cancelled = self._cancelled[identifier]
+
+        def send(event: str, **content: Any) -> None:
+            if event != "progress":
+                # Before the last event goes out: who reads it may use the id again at once.
+                self._free(identifier, cancelled)
+            self._send(identifier, event, **content)
+
         try:
-            if is_cancelled():
+            if cancelled.is_set():
                 raise Cancelled
-            self._work[request["command"]](request, send, is_cancelled)
+            self._work[request["command"]](request, send, cancelled.is_set)
         except Exception as error:  # noqa: BLE001 - a defect in one job must not end the worker
             if not isinstance(error, BrainTumorSegError):
                 logger.error("%s at %s", type(error).__name__, _places(error))
             send("error", **_described(translate(error)))
         finally:
+            self._free(identifier, cancelled)
+
+    def _free(self, identifier: str, cancelled: threading.Event) -> None:
+        """Give back a request's id, unless another request has it by now."""
+        if self._cancelled.get(identifier) is cancelled:
             del self._cancelled[identifier]
 
     def _send(self, identifier: str | None, event: str, **content: Any) -> None:
@@ -206,6 +222,8 @@ def _parse(line: bytes) -> Request:
         request = json.loads(line)
     except ValueError as error:
         raise InputError(f"A line is not JSON: {error}.", "Send one JSON object a line.") from error
+    except RecursionError as error:
+        raise InputError("A line is nested too deeply.", "Send one flat JSON object a line.") from error
     if not isinstance(request, dict):
         raise InputError("A line is JSON, but not an object.", "Send one JSON object a line.")
     for key in ("id", "command"):
