@@ -54,11 +54,13 @@ LIBRARY_ROOMS = {
     "engine": set(),
     "engine.errors": set(),
     "engine.settings": {"engine.errors"},
-    "engine.files": {"engine.errors"},
-    "engine.foreign_errors": {"engine.errors"},
-    "engine.study": {"engine.errors", "engine.files", "engine.foreign_errors"},
+    "engine.paths": {"engine.errors"},
+    "engine.temporary": set(),
+    "engine.files": {"engine.errors", "engine.paths", "engine.temporary"},
+    "engine.foreign_errors": {"engine.errors", "engine.paths"},
+    "engine.study": {"engine.errors", "engine.paths", "engine.files", "engine.foreign_errors"},
     "engine.networks": {"engine.errors"},
-    "engine.models": {"engine.errors", "engine.files", "engine.networks"},
+    "engine.models": {"engine.errors", "engine.temporary", "engine.files", "engine.networks"},
     "engine.measurement": {"engine.errors", "engine.settings", "engine.study", "engine.models"},
     "engine.inference": {
         *("engine.errors", "engine.foreign_errors", "engine.settings"),
@@ -70,7 +72,14 @@ LIBRARY_ROOMS = {
     },
     "engine.sample": {"engine.errors", "engine.files", "engine.study"},
     "engine.service": {
-        *("engine.errors", "engine.files", "engine.foreign_errors", "engine.settings"),
+        *(
+            "engine.errors",
+            "engine.paths",
+            "engine.temporary",
+            "engine.files",
+            "engine.foreign_errors",
+            "engine.settings",
+        ),
         *("engine.study", "engine.models", "engine.measurement", "engine.inference", "engine.output"),
     },
     "cli": {"engine", "client"},  # a batch has workers, as Slicer has

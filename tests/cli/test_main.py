@@ -40,6 +40,8 @@ def test_help_lists_the_commands(tmp_path: Path) -> None:
         (["segment"], "--flair, --output"),
         (["segment", "--flair"], "expected one argument"),
         (["segment", "--flair", "f", "--output", "o.seg.nrrd", "--threshold", "x"], "invalid float value: 'x'"),
+        (["segment", "--flair", "", "--output", "o.seg.nrrd"], "Argument --flair: the path is empty"),
+        (["segment", "--flair", "f", "--output", "o.seg.nrrd", "--report", ""], "--report: the path is empty"),
         (["models"], "ACTION"),
         (["sample"], "OUT_DIR"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,32 @@ def test_a_block_that_writes_nothing_is_a_defect(tmp_path: Path) -> None:
     with pytest.raises(BrainTumorSegError, match="Nothing was written.*please report"), atomic_path(tmp_path / "a.txt"):
         pass
     assert names_in(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and names as Unix has them")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("x" * 300, "File name too long"),
+        ("circle", "Too many levels of symbolic links"),
+        (os.fsdecode("Müller.nrrd".encode("latin-1")), r"M\\xfcller.nrrd: its name is in another character set"),
+    ],
+    ids=["too long", "circle", "latin-1"],
+)
+def test_a_name_that_can_not_be_one_is_told_before_the_work(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(OutputError, match=said):
+        check_writable(tmp_path / name)
+    with pytest.raises(OutputError, match=said), atomic_path(tmp_path / name):
+        pytest.fail("the block must not run")
+    assert names_in(tmp_path) == ["circle"]
+
+
+def test_a_long_name_still_gets_a_temporary_one(tmp_path: Path) -> None:
+    target = tmp_path / f"{'n' * 240}.seg.nrrd"
+    with atomic_path(target) as temporary:
+        temporary.touch()
+    assert names_in(tmp_path) == [target.name]
 
 
 def test_a_complete_file_can_be_published_over_an_earlier_one(tmp_path: Path) -> None:

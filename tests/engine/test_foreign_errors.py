@@ -43,6 +43,14 @@ def test_want_of_memory_is_known_wherever_it_strikes(error: Exception) -> None:
     assert isinstance(translate(error), MemoryExhaustedError)
 
 
+def test_what_the_system_refuses_is_no_defect_and_not_damaged() -> None:
+    known = translate(PermissionError(13, "Permission denied", "/data/scan.dcm"))
+    assert isinstance(known, InputError)
+    assert str(known).startswith("/data/scan.dcm can't be used: Permission denied. Ask whoever owns it for permission")
+    assert isinstance(translate(OSError(5, "Input/output error", b"/data/scan.dcm")), InputError)
+    assert translate(OSError(9, "Bad file descriptor")).kind == "defect"
+
+
 @pytest.mark.parametrize("error", [ImportError("No module named 'torch'"), OSError(2, "No such file or directory")])
 def test_other_errors_of_import_and_system_are_not(error: Exception) -> None:
     assert not isinstance(translate(error), MemoryExhaustedError)

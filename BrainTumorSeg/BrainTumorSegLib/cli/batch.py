@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from BrainTumorSegLib.cli.paths import path
 from BrainTumorSegLib.cli.stopping import stop_requests
 from BrainTumorSegLib.cli.store import add_models_option, open_store
 from BrainTumorSegLib.engine.errors import InputError
@@ -32,8 +33,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         "a CSV with the columns id, flair, t1, t1c. OUT gets a folder for each study, summary.csv and summary.html. "
         "Called again it goes on where it stopped. Exit code 2 if any study failed.",
     )
-    parser.add_argument("inputs", type=Path, metavar="IN", help="folder of studies, or a CSV that lists them")
-    parser.add_argument("output", type=Path, metavar="OUT", help="folder for the results")
+    parser.add_argument("inputs", type=path, metavar="IN", help="folder of studies, or a CSV that lists them")
+    parser.add_argument("output", type=path, metavar="OUT", help="folder for the results")
     parser.add_argument(
         "--list", action="store_true", help=f"show what would be done, and write it as OUT/{PLAN_NAME} to correct"
     )

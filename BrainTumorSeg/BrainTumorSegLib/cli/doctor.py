@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from BrainTumorSegLib.cli.paths import path
 from BrainTumorSegLib.cli.store import add_models_option, open_store
 
 EXIT_CANNOT_RUN = 2
@@ -21,7 +21,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         description="Say what this machine can run, and what to do about what it can't. Exit code 0 when it can "
         f"segment (warnings included), {EXIT_CANNOT_RUN} when it can't.",
     )
-    parser.add_argument("--output-folder", type=Path, metavar="DIR", help="also look at where results would go")
+    parser.add_argument("--output-folder", type=path, metavar="DIR", help="also look at where results would go")
     add_models_option(parser)
     parser.set_defaults(run=_run)
 

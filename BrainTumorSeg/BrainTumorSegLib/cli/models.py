@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from BrainTumorSegLib.cli.paths import path
 from BrainTumorSegLib.cli.progress import byte_bar
 from BrainTumorSegLib.cli.stopping import stop_requests
 from BrainTumorSegLib.cli.store import add_models_option, open_store
@@ -40,7 +40,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     add("download", _download, "download models").add_argument("names", nargs="*", metavar="NAME", help=names)
     files = "model files, as published"
     add("import", _import, "install models from files").add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help=files
+        "files", nargs="+", type=path, metavar="FILE", help=files
     )
     verify = add("verify", _verify, "check that models are whole")
     verify.add_argument("names", nargs="*", metavar="NAME", help="names of models (default: all that are installed)")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
+
+from BrainTumorSegLib.cli.paths import path
 
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -16,7 +17,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         description="Write a synthetic study (FLAIR, T1, T1 with contrast and the true mask), the same every time. "
         "It is made by a formula and shows no patient.",
     )
-    parser.add_argument("folder", type=Path, metavar="OUT_DIR", help="folder to write into; made if need be")
+    parser.add_argument("folder", type=path, metavar="OUT_DIR", help="folder to write into; made if need be")
     parser.set_defaults(run=_run)
 
 

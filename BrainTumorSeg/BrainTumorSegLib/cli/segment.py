@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from BrainTumorSegLib.cli.paths import path
 from BrainTumorSegLib.cli.progress import stage_bar
 from BrainTumorSegLib.cli.rendering import REMEDIES
 from BrainTumorSegLib.cli.stopping import insisting, stop_requests
@@ -36,15 +36,15 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--flair", type=Path, required=True, metavar="F", help="FLAIR")
-    parser.add_argument("--t1", type=Path, metavar="A", help="T1 before contrast")
-    parser.add_argument("--t1c", type=Path, metavar="B", help="T1 after contrast")
-    parser.add_argument("--output", type=Path, required=True, metavar="OUT.seg.nrrd", help="segmentation to write")
-    parser.add_argument("--probability", type=Path, metavar="P.nrrd", help="probability volume to write")
-    parser.add_argument("--report", type=Path, metavar="R.json", help="report to write")
-    parser.add_argument("--preview", type=Path, metavar="V.png", help="preview picture to write")
+    parser.add_argument("--flair", type=path, required=True, metavar="F", help="FLAIR")
+    parser.add_argument("--t1", type=path, metavar="A", help="T1 before contrast")
+    parser.add_argument("--t1c", type=path, metavar="B", help="T1 after contrast")
+    parser.add_argument("--output", type=path, required=True, metavar="OUT.seg.nrrd", help="segmentation to write")
+    parser.add_argument("--probability", type=path, metavar="P.nrrd", help="probability volume to write")
+    parser.add_argument("--report", type=path, metavar="R.json", help="report to write")
+    parser.add_argument("--preview", type=path, metavar="V.png", help="preview picture to write")
     parser.add_argument(
-        "--dicom-seg", type=Path, metavar="OUT.dcm", help="DICOM segmentation to write, in the study of a DICOM FLAIR"
+        "--dicom-seg", type=path, metavar="OUT.dcm", help="DICOM segmentation to write, in the study of a DICOM FLAIR"
     )
 
 
@@ -78,5 +78,5 @@ def _job(arguments: argparse.Namespace) -> SegmentJob:
 
 
 def _print_files(outputs: OutputPaths) -> None:
-    for name, path in outputs.by_name().items():
-        print(f"{name:<13} {path}")
+    for name, written in outputs.by_name().items():
+        print(f"{name:<13} {written}")

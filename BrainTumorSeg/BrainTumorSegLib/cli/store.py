@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from BrainTumorSegLib.cli.paths import path
+
 if TYPE_CHECKING:
     from BrainTumorSegLib.engine.models.store import ModelStore
 
@@ -15,7 +17,7 @@ def add_models_option(parser: argparse.ArgumentParser) -> None:
     # SUPPRESS: given before an action of a command it must not be reset by the action's own default.
     parser.add_argument(
         "--models",
-        type=Path,
+        type=path,
         metavar="FOLDER",
         default=argparse.SUPPRESS,
         help="folder with index.json and the models that it lists, to use instead (default: BRAINTUMORSEG_MODELS)",

@@ -6,14 +6,13 @@ import contextlib
 import errno
 import os
 import shutil
-import uuid
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from BrainTumorSegLib.engine.errors import DefectError, OutputError
-
-TEMPORARY_PREFIX = ".braintumorseg-"
-"""Begins the name of every file that is only half written; one left by a power cut can be deleted."""
+from BrainTumorSegLib.engine.paths import is_utf8, shown
+from BrainTumorSegLib.engine.temporary import Move, clear_leftovers, temporary_beside, write_journals
 
 _FULL_BELOW_BYTES = 64 * 1024
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -43,14 +42,17 @@ def atomic_path(target: Path) -> Iterator[Path]:
 def atomic_paths(targets: Sequence[Path]) -> Iterator[tuple[Path, ...]]:
     """Temporary paths beside several targets, which become the targets together or not at all.
 
-    Every file is complete and on the disk before the first is renamed; a rename that fails undoes those before it.
+    Every file is complete and on the disk before the first is renamed. A rename that fails undoes those before it; a
+    set that a killed process did not finish is finished by whoever writes into that folder next, before the block.
     Raises OutputError as ``atomic_path`` does, and for two targets that are one file.
     """
     resolved = [_through_link(target) for target in targets]
-    _refuse_duplicates(resolved)
+    check_distinct(resolved)
+    for folder in dict.fromkeys(target.parent for target in resolved):
+        clear_leftovers(folder)
     for target in resolved:
         check_writable(target)
-    temporaries = tuple(_temporary_beside(target) for target in resolved)
+    temporaries = tuple(temporary_beside(target) for target in resolved)
     try:
         with output_errors(resolved[0]):
             yield temporaries
@@ -69,9 +71,24 @@ def publish(temporary: Path, target: Path) -> None:
     _rename_together(((temporary, target),))
 
 
+def check_distinct(targets: Sequence[Path]) -> None:
+    """Raises OutputError for two targets that are one file."""
+    seen: set[str] = set()
+    for target in targets:
+        key = os.path.normcase(os.path.realpath(target))
+        if key in seen:
+            raise OutputError(f"Two outputs have the same path, {target}.", "Give each output its own file name.")
+        seen.add(key)
+
+
 def check_writable(target: Path) -> None:
     """Raises OutputError if a file can't be made at ``target``: found by making (and removing) one beside it."""
-    trial = _temporary_beside(target)
+    if not is_utf8(target):
+        raise OutputError(
+            f"Can't write {shown(target)}: its name is in another character set than UTF-8.",
+            "Choose a folder and a file with plain names.",
+        )
+    trial = temporary_beside(target)
     with output_errors(target):
         _refuse_folder(target)
         trial.touch(exist_ok=False)
@@ -92,28 +109,31 @@ def output_errors(target: Path) -> Iterator[None]:
 
 
 def _as_output_error(error: OSError, target: Path) -> OutputError:
-    folder = target.parent
+    folder, name = target.parent, shown(target)
     if error.errno in _FULL:
         return OutputError(
-            f"Can't write {target}: the disk is full.", "Free some space there, or choose a folder on another disk."
+            f"Can't write {name}: the disk is full.", "Free some space there, or choose a folder on another disk."
         )
     if error.errno == errno.EISDIR:
-        return OutputError(f"Can't write {target}: it is a folder.", "Give the name of a file in it.")
+        return OutputError(f"Can't write {name}: it is a folder.", "Give the name of a file in it.")
     if error.errno in _FORBIDDEN:
         return OutputError(
-            f"Can't write {target}: no permission ({error.strerror}).",
+            f"Can't write {name}: no permission ({error.strerror}).",
             "Choose a folder in which you may write, and close any program that has the file open.",
         )
     if error.errno == errno.ENOTDIR or not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         return OutputError(
-            f"Can't write {target}: the folder {folder} {what}.", "Create the folder first, or choose another one."
+            f"Can't write {name}: the folder {shown(folder)} {what}.", "Create the folder first, or choose another one."
         )
-    return OutputError(f"Can't write {target}: {error.strerror or error}.", "Choose another folder or file name.")
+    return OutputError(f"Can't write {name}: {error.strerror or error}.", "Choose another folder or file name.")
 
 
 def _refuse_folder(target: Path) -> None:
-    if target.is_dir():
+    """Raises OSError for a folder, and for a name that the system refuses: too long, links in a circle."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISDIR(target.stat().st_mode):
+            return
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
 
 
@@ -124,7 +144,7 @@ def _is_full(folder: Path) -> bool:
 def _through_link(target: Path) -> Path:
     """The file that a symbolic link names, so that the link itself survives."""
     with output_errors(target):
-        return target.resolve() if target.is_symlink() else target.absolute()
+        return Path(os.path.realpath(target)) if target.is_symlink() else target.absolute()
 
 
 def _refuse_full_disk(target: Path) -> None:
@@ -136,20 +156,6 @@ def _refuse_full_disk(target: Path) -> None:
         raise _as_output_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), target)
 
 
-def _refuse_duplicates(targets: Sequence[Path]) -> None:
-    seen: set[str] = set()
-    for target in targets:
-        key = os.path.normcase(os.path.realpath(target))
-        if key in seen:
-            raise OutputError(f"Two outputs have the same path, {target}.", "Give each output its own file name.")
-        seen.add(key)
-
-
-def _temporary_beside(target: Path) -> Path:
-    """A fresh name in the target's folder that ends as the target does: writers choose the format by the suffix."""
-    return target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}{''.join(target.suffixes[-2:])}")
-
-
 def _flush_to_disk(temporary: Path, target: Path) -> None:
     if not temporary.is_file():
         raise DefectError(f"Nothing was written for {target}.", "This is a defect; please report it.")
@@ -158,37 +164,45 @@ def _flush_to_disk(temporary: Path, target: Path) -> None:
 
 
 def _rename_together(pairs: Sequence[tuple[Path, Path]]) -> None:
-    """Rename every (temporary, target); on any failure put all targets back as they were."""
-    begun: list[tuple[Path, Path | None]] = []
-    try:
-        for temporary, target in pairs:
-            with output_errors(target):
-                _refuse_folder(target)
-                if len(pairs) > 1:
-                    begun.append((target, _temporary_beside(target) if target.exists() else None))
-                    _set_aside(*begun[-1])
-                temporary.replace(target)
-    except BaseException:
-        _put_back(begun)
-        raise
-    for _, earlier in begun:
-        if earlier is not None:
-            earlier.unlink(missing_ok=True)
+    """Rename every (temporary, target); on any failure put all targets back as they were.
+
+    A process that is killed meanwhile leaves a journal, from which ``clear_leftovers`` completes the set.
+    """
+    if len(pairs) == 1:
+        _rename(*pairs[0])
+    else:
+        _rename_as_set(pairs)
     for folder in {target.parent for _, target in pairs}:
         _flush_folder(folder)
 
 
-def _set_aside(target: Path, earlier: Path | None) -> None:
-    if earlier is not None:
-        target.replace(earlier)
+def _rename(temporary: Path, target: Path) -> None:
+    with output_errors(target):
+        _refuse_folder(target)
+        temporary.replace(target)
 
 
-def _put_back(begun: Sequence[tuple[Path, Path | None]]) -> None:
-    for target, earlier in reversed(begun):
-        if earlier is None:
-            target.unlink(missing_ok=True)
-        elif earlier.exists():
-            earlier.replace(target)
+def _rename_as_set(pairs: Sequence[tuple[Path, Path]]) -> None:
+    with output_errors(pairs[0][1]):
+        moves = [Move.onto(*pair) for pair in pairs]
+        journals = write_journals(moves)
+    begun: list[Move] = []
+    try:
+        for move in moves:
+            begun.append(move)
+            with output_errors(move.target):
+                _refuse_folder(move.target)
+                move.keep_earlier()
+            _rename(move.temporary, move.target)
+    except BaseException:
+        for move in reversed(begun):
+            move.put_back()
+        raise
+    finally:
+        for folder in {journal.parent for journal in journals}:
+            _flush_folder(folder)
+        for path in (*journals, *(move.kept for move in moves)):
+            path.unlink(missing_ok=True)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import traceback
 from pathlib import Path
 
-from BrainTumorSegLib.engine.errors import BrainTumorSegError, DefectError, MemoryExhaustedError
+from BrainTumorSegLib.engine.errors import BrainTumorSegError, DefectError, InputError, MemoryExhaustedError
+from BrainTumorSegLib.engine.paths import shown
 
 PACKAGE_FOLDER = Path(__file__).parents[1]
 
@@ -49,8 +51,17 @@ def translate(error: Exception) -> BrainTumorSegError:
             f"The Python package {error.name} is missing.",
             "Install BrainTumorSeg's requirements into this Python; `braintumorseg doctor` says which.",
         )
+    if isinstance(error, OSError) and error.filename is not None:
+        path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
+        return InputError(f"{shown(Path(path))} can't be used: {error.strerror or error}.", _way_out(error))
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return DefectError(f"This is a defect, {text}{_place(error)}.", "Please report it.")
+
+
+def _way_out(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "Ask whoever owns it for permission, or use a folder of your own."
+    return "Check the path and the disk."
 
 
 def _place(error: Exception) -> str:

@@ -98,6 +98,19 @@ def test_a_missing_writer_of_dicom_segmentations_is_found_before_the_work(
     assert translate(caught.value).message == "The Python package highdicom is missing."
 
 
+def test_outputs_with_one_name_are_told_before_the_work(flair: Path, tmp_path: Path) -> None:
+    outputs = OutputPaths(tmp_path / "o.seg.nrrd", probability=tmp_path / "r.json", report=tmp_path / "." / "r.json")
+    with pytest.raises(OutputError, match="Two outputs have the same path.*its own file name"):
+        SegmentJob(StudyPaths(flair), outputs).check()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no pipes in folders")
+def test_a_pipe_is_no_input(flair: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "t1.nii")
+    with pytest.raises(InputError, match=r"T1: .*t1\.nii is neither a file nor a folder"):
+        SegmentJob(StudyPaths(flair, tmp_path / "t1.nii"), OutputPaths(tmp_path / "o.seg.nrrd")).check()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no pipes in folders")
 def test_a_pipe_is_no_output(flair: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "r.json")

@@ -399,6 +399,8 @@ def test_segment_request_becomes_a_job() -> None:
         ({"tresh": 0.5}, "no field 'tresh'"),
         ({"threshold": "0.5"}, "'threshold' is '0.5', which is no float"),
         ({"tta": 1}, "'tta' is 1, which is no bool"),
+        ({"report": ""}, "'report' is '', which is no path"),
+        ({"flair": "a\0b"}, "'flair' is .*, which is no path"),
         ({"gate": True}, "'gate' is True, which is no float"),
         ({"threshold": 2.0}, "The threshold is 2.0"),
     ],

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from BrainTumorSegLib.engine.errors import Cancelled, InputError, ModelError, OutputError
-from BrainTumorSegLib.engine.files import TEMPORARY_PREFIX, atomic_path, output_errors, publish
+from BrainTumorSegLib.engine.files import atomic_path, output_errors, publish
 from BrainTumorSegLib.engine.models.download import DownloadSettings, bring_file, host_of
 from BrainTumorSegLib.engine.models.index import ModelEntry, ModelIndex, read_index
+from BrainTumorSegLib.engine.temporary import TEMPORARY_PREFIX
 
 logger = logging.getLogger(__name__)
 

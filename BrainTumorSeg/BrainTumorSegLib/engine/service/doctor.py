@@ -18,6 +18,7 @@ from BrainTumorSegLib.engine.foreign_errors import is_out_of_memory
 from BrainTumorSegLib.engine.models.index import ModelEntry
 from BrainTumorSegLib.engine.models.store import HOME_VARIABLE, ModelState, ModelStore
 from BrainTumorSegLib.engine.service.packages import is_recent, needed_packages, required_version
+from BrainTumorSegLib.engine.temporary import clear_leftovers
 
 PYTHON_FLOOR = (3, 11)
 NEEDED_MEMORY_BYTES = 1_000_000_000
@@ -200,15 +201,18 @@ def memory_finding(available_bytes: int) -> Finding:
 
 
 def folder_finding(name: str, folder: Path, needed_bytes: int) -> Finding:
-    """Whether files can be made in a folder and how much room it has."""
+    """Whether files can be made in a folder and how much room it has; clears what killed programs left there."""
     try:
         check_writable(folder / "trial")
     except OutputError as error:
         remedy = f"{error.action} {_home_remedy(name)}".strip()
         return Finding(name, Status.PROBLEM, f"{folder} can't be written to: {error.message}", remedy)
+    cleared = clear_leftovers(folder)
     free = shutil.disk_usage(folder).free
     needed = f"; {needed_bytes / 1e6:.0f} MB are needed" if needed_bytes else ""
     message = f"{folder} can be written to and has {free / 1e9:.1f} GB free{needed}."
+    if cleared:
+        message += f" {cleared} unfinished files of programs that were killed have been cleared away."
     if free >= needed_bytes:
         return Finding(name, Status.OK, message)
     return Finding(name, Status.PROBLEM, message, f"Free some space there. {_home_remedy(name)}".strip())

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from BrainTumorSegLib.engine.service.run import SegmenterCache, SegmentJob
 
 # Every field of a segment request, with the types it may have; all but flair and output may be missing or null.
+_PATHS = ("flair", "t1", "t1c", "output", "probability", "report", "preview", "dicom_seg", "folder")
 _FIELDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("flair", "t1", "t1c", "output", "probability", "report", "preview", "dicom_seg"), (str,)),
+    **dict.fromkeys(_PATHS[:-1], (str,)),
     **{choice.name: choice.json_types for choice in CHOICES},
 }
 # Those of a study request: a study of a batch, which writes its own folder of results.
@@ -118,6 +119,8 @@ def _checked_fields(request: Request, fields: dict[str, tuple[type, ...]], neede
             raise InputError(
                 f"The field {key!r} is {value!r}, which is no {fields[key][0].__name__}.", "Correct the request."
             )
+        if key in _PATHS and (not value or "\0" in value):
+            raise InputError(f"The field {key!r} is {value!r}, which is no path.", "Name the file.")
     for key in needed:
         if key not in given:
             raise InputError(f"The {request['command']} request lacks the field {key!r}.", "Name the file.")

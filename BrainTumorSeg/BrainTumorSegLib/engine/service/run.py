@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from BrainTumorSegLib.engine.errors import Cancelled, InputError, OutputError
-from BrainTumorSegLib.engine.files import check_writable, output_errors
+from BrainTumorSegLib.engine.files import check_distinct, check_writable, output_errors
 from BrainTumorSegLib.engine.measurement.result import Result
 from BrainTumorSegLib.engine.models.store import ModelStore
 from BrainTumorSegLib.engine.output.writing import OutputPaths, write_result
+from BrainTumorSegLib.engine.paths import check_input
 from BrainTumorSegLib.engine.settings import RunSettings
 from BrainTumorSegLib.engine.study.alignment import by_evidence, by_header, by_registration
 from BrainTumorSegLib.engine.study.reading import SUFFIXES, StudyPaths, read_study
+from BrainTumorSegLib.engine.study.roles import Role
 
 if TYPE_CHECKING:
     from BrainTumorSegLib.engine.inference.segmenter import Progress, Segmenter
@@ -47,14 +49,15 @@ class SegmentJob:
     def check(self) -> None:
         """Find within milliseconds what would only fail at the end of the run.
 
-        Raises InputError for a missing input, a segmentation that is not named .seg.nrrd, a DICOM segmentation of a
-        FLAIR that is not DICOM, or an output that would replace an input or any file that is none of its kind;
-        OutputError for an output that can't be written.
+        Raises InputError for an input that is missing or can't be read, a segmentation that is not named .seg.nrrd, a
+        DICOM segmentation of a FLAIR that is not DICOM, or an output that would replace an input or any file that is
+        none of its kind; OutputError for an output that can't be written or is named twice.
         """
-        inputs = _given(self.inputs.flair, self.inputs.t1, self.inputs.t1c)
-        for path in inputs:
-            if not path.exists():
-                raise InputError(f"{path} does not exist.", "Check the path of the input.")
+        given = {Role.FLAIR: self.inputs.flair, Role.T1: self.inputs.t1, Role.T1C: self.inputs.t1c}
+        inputs = _given(*given.values())
+        for role, path in given.items():
+            if path is not None:
+                check_input(role.label, path)
         if not self.outputs.segmentation.name.endswith(".seg.nrrd"):
             raise InputError(
                 f"The segmentation's name {self.outputs.segmentation} does not end in .seg.nrrd.",
@@ -62,6 +65,7 @@ class SegmentJob:
             )
         if self.outputs.dicom_seg is not None:
             _check_dicom_seg(self.inputs.flair)
+        check_distinct(written_files(self.outputs))
         for path in written_files(self.outputs):
             if any(path.exists() and path.samefile(source) for source in inputs):
                 raise InputError(f"The output {path} is also an input.", "Choose another name for the output.")

@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.errors import Cancelled, GeometryError, InputError, Remedy
+from BrainTumorSegLib.engine.paths import check_input, unreadable, utf8_text
 from BrainTumorSegLib.engine.study.acceptance import (
     check_grid,
     check_pixels,
@@ -119,8 +120,7 @@ def _assemble(sequences: list[_Sequence], alignment: Alignment, is_cancelled: Is
 
 def _read_sequence(role: Role, path: Path) -> _Sequence:
     """Reads whatever the path is. Raises InputError that names the path and what to do."""
-    if not path.exists():
-        raise InputError(f"{role.label}: {path} does not exist.", "Check the path.")
+    check_input(role.label, path)
     try:
         if path.name.lower().endswith(SUFFIXES) and not path.is_dir():
             return _read_file(role, path)
@@ -142,6 +142,8 @@ def _unreadable(role: Role, path: Path, error: Exception) -> InputError:
             f"{role.label}: {path} has axes that are not perpendicular in its header (sform and qform).",
             "Convert the original DICOM series again, or correct the header.",
         )
+    if isinstance(error, OSError) and error.errno:
+        return unreadable(role.label, Path(error.filename or path), error)
     return InputError(
         f"{role.label}: {path} can't be read. It is damaged, incomplete, or not what its name says.",
         "Copy or export it again.",
@@ -170,7 +172,7 @@ def _read_file(role: Role, path: Path) -> _Sequence:
         check_nifti(role.label, path)
     check_compressed(role.label, path)
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    reader.SetFileName(utf8_text(path))
     reader.ReadImageInformation()
     size = reader.GetSize()
     check_size(role.label, size)

@@ -24,10 +24,11 @@ from typing import Any
 
 from BrainTumorSegLib import __version__
 from BrainTumorSegLib.engine.errors import InputError, OutputError
-from BrainTumorSegLib.engine.files import TEMPORARY_PREFIX, atomic_path, output_errors
+from BrainTumorSegLib.engine.files import atomic_path, output_errors
 from BrainTumorSegLib.engine.service.cohort.find import BATCH_FILE
 from BrainTumorSegLib.engine.service.cohort.rows import COLUMNS, DONE, StudyRow
 from BrainTumorSegLib.engine.service.cohort.study_files import StudyFiles
+from BrainTumorSegLib.engine.temporary import TEMPORARY_PREFIX
 
 SCHEMA = 1
 SUMMARY_NAME = "summary.csv"

@@ -1,0 +1,216 @@
+"""What killed processes leave is cleared, what living ones write is not, and sets are whole or the earlier ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from BrainTumorSegLib.engine.files import atomic_path, atomic_paths
+from BrainTumorSegLib.engine.temporary import (
+    TEMPORARY_PREFIX,
+    Move,
+    Writer,
+    clear_leftovers,
+    temporary_beside,
+    write_journals,
+)
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked child; Windows has no fork")
+
+NAMES = ("tumour.seg.nrrd", "report.json", "preview.png")
+FILE_EVENTS = {"open", "os.rename", "os.link", "os.remove"}
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Does it in a process of its own; returns its exit status, negative where it was killed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        except BaseException:  # noqa: BLE001 - the status tells
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def killed_before(count: int, work: Callable[[], None]) -> Callable[[], None]:
+    """The work, ended by SIGKILL before its file operation number ``count``."""
+
+    def run() -> None:
+        left = count
+
+        def watch(event: str, _arguments: object) -> None:
+            nonlocal left
+            if event in FILE_EVENTS:
+                left -= 1
+                if left < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(watch)
+        work()
+
+    return run
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir() if not path.name.startswith(TEMPORARY_PREFIX)}
+
+
+def temporaries(folder: Path) -> list[str]:
+    return sorted(name for name in os.listdir(folder) if name.startswith(TEMPORARY_PREFIX))
+
+
+def write_set(folder: Path, text: str) -> None:
+    with atomic_paths([folder / name for name in NAMES]) as paths:
+        for path in paths:
+            path.write_text(text)
+
+
+def clear_by_next_run(folder: Path) -> None:
+    with atomic_path(folder / "another.txt") as path:
+        path.write_text("")
+    (folder / "another.txt").unlink()
+
+
+@pytest.fixture(params=[True, False], ids=["hard links", "no hard links"])
+def links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """With and without hard links, which some disks don't have."""
+    if not request.param:
+
+        def refuse(*_paths: object) -> None:
+            raise OSError("no links here")
+
+        monkeypatch.setattr(os, "link", refuse)
+    return request.param
+
+
+@pytest.mark.parametrize("earlier", [(), NAMES, NAMES[:2]], ids=["first", "again", "one more"])
+@pytest.mark.parametrize("clear", [clear_leftovers, clear_by_next_run], ids=["cleared", "next run"])
+def test_killed_anywhere_a_set_is_whole_or_the_earlier_one(
+    tmp_path: Path, links: bool, earlier: tuple[str, ...], clear: Callable[[Path], object]
+) -> None:
+    old, new = dict.fromkeys(earlier, "old"), dict.fromkeys(NAMES, "new")
+    outcomes = []
+    for count in range(200):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for name in earlier:
+            (folder / name).write_text("old")
+        status = in_child(killed_before(count, lambda folder=folder: write_set(folder, "new")))
+        if links:
+            assert set(contents(folder)) >= set(earlier), "no earlier file is gone from its name for a moment"
+        clear(folder)
+        assert contents(folder) in (old, new)
+        assert temporaries(folder) == []
+        outcomes.append(contents(folder) == new)
+        if status == 0:
+            break
+        assert status == -signal.SIGKILL
+    assert outcomes[-1], "the last child was let be"
+    assert outcomes == sorted(outcomes), "from one point on, the new set"
+    assert outcomes.count(True) > len(NAMES), "killed between the renames too"
+
+
+def test_what_somebody_has_changed_since_is_not_replaced(tmp_path: Path) -> None:
+    for name in NAMES:
+        (tmp_path / name).write_text("old")
+    moved: list[int] = []
+
+    def stop_after_one_rename() -> None:
+        def watch(event: str, arguments: tuple[object, ...]) -> None:
+            if event == "os.rename" and not str(arguments[1]).startswith(TEMPORARY_PREFIX):
+                moved.append(1)
+                if len(moved) == 2:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(watch)
+        write_set(tmp_path, "new")
+
+    assert in_child(stop_after_one_rename) == -signal.SIGKILL
+    (tmp_path / NAMES[2]).write_text("corrected by hand")
+    clear_leftovers(tmp_path)
+    assert contents(tmp_path)[NAMES[2]] == "corrected by hand"
+    assert contents(tmp_path)[NAMES[1]] == "old"
+    assert temporaries(tmp_path) == []
+
+
+def test_a_living_process_keeps_its_files(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "mask.nrrd") as temporary:
+        temporary.write_text("half")
+        assert clear_leftovers(tmp_path) == 0
+        assert in_child(lambda: clear_by_next_run(tmp_path)) == 0
+        assert temporary.read_text() == "half"
+
+
+def test_the_number_of_a_dead_process_may_be_another_ones_by_now(tmp_path: Path) -> None:
+    own = temporary_beside(tmp_path / "mask.nrrd")
+    writer = Writer.of_name(own.name)
+    assert writer is not None
+    assert not writer.is_dead
+    assert Writer(writer.machine, writer.pid, writer.started + 100_000).is_dead
+    assert not Writer("0" * 8, writer.pid, writer.started + 100_000).is_dead, "another machine's: nobody knows"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tumour.seg.nrrd",
+        ".braintumorseg-lock",
+        ".braintumorseg-0123abcd-12-3456abcd",
+        ".braintumorseg-" + "9" * 300,
+        ".braintumorseg-0123abcd-99999999999999-1-0123abcd.nrrd",
+    ],
+)
+def test_other_files_are_no_leftovers(tmp_path: Path, name: str) -> None:
+    assert Writer.of_name(name) is None
+
+
+def test_the_folder_s_other_files_are_left_alone(tmp_path: Path) -> None:
+    for name in ("notes.txt", ".hidden", ".braintumorseg-lock"):
+        (tmp_path / name).write_text("mine")
+    assert clear_leftovers(tmp_path) == 0
+    assert len(list(tmp_path.iterdir())) == 3
+    assert clear_leftovers(tmp_path / "missing") == 0
+
+
+def leave_journal(folder: Path, target: str) -> None:
+    """A journal and its temporary file by a process that is dead by now."""
+
+    def leave() -> None:
+        temporary = temporary_beside(folder / "x.json")
+        temporary.write_text("planted")
+        journal = temporary_beside(folder / "any.set")
+        journal.write_text(json.dumps([[temporary.name, target, temporary_beside(folder / "x").name, None]]))
+
+    assert in_child(leave) == 0
+
+
+@pytest.mark.parametrize("target", ["../victim", "/tmp/victim", "", ".", "..", "a/../../victim", ".braintumorseg-lock"])
+def test_a_planted_journal_moves_nothing_out_of_its_folder(tmp_path: Path, target: str) -> None:
+    folder = tmp_path / "inner"
+    folder.mkdir()
+    leave_journal(folder, target.replace("/tmp", str(tmp_path)))
+    clear_leftovers(folder)
+    assert list(folder.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("content", ["", "[", "{}", "[1]", '[["a"]]', "null", '[["a", "b", "c", 7]]'])
+def test_a_journal_that_is_not_whole_counts_as_none(tmp_path: Path, content: str) -> None:
+    assert in_child(lambda: temporary_beside(tmp_path / "any.set").write_text(content) and None) == 0
+    clear_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_set_in_several_folders_has_a_journal_in_each(tmp_path: Path) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    journals = write_journals([Move.onto(temporary_beside(each / "x.json"), each / "x.json") for each in folders])
+    assert [journal.parent for journal in journals] == folders
