@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -505,3 +506,14 @@ HINTS = [
 @pytest.mark.parametrize(("hints", "role"), HINTS, ids=[" ".join(hints.values()) or "nothing" for hints, _ in HINTS])
 def test_header_tells_the_sequence(hints: dict[str, str], role: Role | None) -> None:
     assert role_of({TAGS[name]: value for name, value in hints.items()}) is role
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only Unix has names that are no text, and pipes in folders")
+def test_names_of_another_character_set_and_pipes_in_a_folder_do_no_harm(tmp_path: Path) -> None:
+    folder = tmp_path / "series"
+    write_series(folder, small(), SeriesDescription="FLAIR")
+    expected = read_study(StudyPaths(folder)).flair
+    for number, path in enumerate(sorted(folder.iterdir())):
+        path.rename(folder / os.fsdecode(f"Mü{number:03}".encode("latin-1")))
+    os.mkfifo(folder / "pipe")
+    assert np.array_equal(read_study(StudyPaths(folder)).flair, expected)
