@@ -26,7 +26,7 @@ lint: $(READY) ## Formatting, lint and types, changing nothing
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-format: $(READY) ## Format the code and mend what ruff can
+format: $(READY) ## Format the code and correct what ruff can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 

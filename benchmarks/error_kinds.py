@@ -1,8 +1,8 @@
-"""Where a cross-validation loses its Dice: what mending one kind of error completely, and nothing else, would give.
+"""Where a cross-validation loses its Dice: what correcting one kind of error completely, and nothing else, would give.
 
     python benchmarks/error_kinds.py --runs 'RUNS/refined{fold}' --folds folds.csv --cache CACHE
 
-Masks at probability 0.5 of the cached slices, by each fold's run of the patients it has not seen; no classifier, no
+Masks at probability 0.5 of the cached slices, of each fold's held-out patients, by its run; no classifier, no
 calibration, no pieces dropped. An error is far from a border if it lies more than 3 pixels away, in its slice.
 """
 
@@ -47,9 +47,9 @@ def main() -> None:
         )
     ]
     masks = [(one.logits > 0, one.mask) for one in patients]
-    print(f"| mended ({len(patients)} patients) | mean | median |\n|---|---|---|")
-    for name, mend in MENDINGS.items():
-        dice = [volumetric_dice(count_slices(mend(found, mask), mask)) for found, mask in masks]
+    print(f"| corrected ({len(patients)} patients) | mean | median |\n|---|---|---|")
+    for name, correct in CORRECTIONS.items():
+        dice = [volumetric_dice(count_slices(correct(found, mask), mask)) for found, mask in masks]
         print(f"| {name} | {np.mean(dice):.3f} | {np.median(dice):.3f} |")
 
 
@@ -73,7 +73,7 @@ def far_misses(found: Mask, mask: Mask) -> Mask:
     return mask & _slices_with(found) & (_distance_px(found) > FAR_PX)
 
 
-def _all_mended(found: Mask, mask: Mask) -> Mask:
+def _all_corrected(found: Mask, mask: Mask) -> Mask:
     wrong = finds_in_clear_slices(found, mask) | far_finds(found, mask)
     return (found & ~wrong) | missed_slices(found, mask) | far_misses(found, mask)
 
@@ -90,7 +90,7 @@ def _distance_px(mask: Mask) -> npt.NDArray[np.float64]:
     return distance
 
 
-MENDINGS: dict[str, Callable[[Mask, Mask], Mask]] = {
+CORRECTIONS: dict[str, Callable[[Mask, Mask], Mask]] = {
     "nothing": lambda found, _mask: found,
     "finds in slices without tumour": lambda found, mask: found & ~finds_in_clear_slices(found, mask),
     f"finds over {FAR_PX} pixels outside the tumour of their slice": lambda found, mask: (
@@ -98,7 +98,7 @@ MENDINGS: dict[str, Callable[[Mask, Mask], Mask]] = {
     ),
     "tumour in slices in which nothing is found": lambda found, mask: found | missed_slices(found, mask),
     f"tumour over {FAR_PX} pixels from what its slice has": lambda found, mask: found | far_misses(found, mask),
-    f"all four: borders within {FAR_PX} pixels stay": _all_mended,
+    f"all four: borders within {FAR_PX} pixels stay": _all_corrected,
 }
 
 

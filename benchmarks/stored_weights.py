@@ -2,7 +2,7 @@
 
     python benchmarks/stored_weights.py RUNS/fold0 --folds folds.csv --fold 0 --cache CACHE --patients 4
 
-Cached slices of patients whom the run has not seen, float32. Noise is the root mean square of what changes in logits
+Cached slices of held-out patients, float32. Noise is the root mean square of what changes in logits
 between -6 and 6, where it can matter; size is that of the deflated float16 weights.
 """
 
@@ -40,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, metavar="RUN", help="finished run of a slices' network")
     parser.add_argument("--folds", type=Path, required=True, metavar="CSV", help="folds by patient")
-    parser.add_argument("--fold", type=int, required=True, metavar="K", help="the one that the run has not seen")
+    parser.add_argument("--fold", type=int, required=True, metavar="K", help="the one that the run held out")
     parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="the run's cache")
     parser.add_argument("--patients", type=int, default=4, metavar="N", help="how many of the fold to measure on")
     arguments = parser.parse_args()

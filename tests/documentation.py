@@ -101,7 +101,7 @@ def error_templates(classes: set[str], left_out: tuple[str, ...]) -> Iterator[tu
     """(where, message) of each error of these classes that is made in the source, for messages with words in them.
 
     left_out: files and folders of the library, by relative path, whose errors no user meets. What calls itself a
-    defect is left out too: it is the program's to mend.
+    defect is left out too: it is the program's to correct.
     """
     for path in sorted(LIBRARY.rglob("*.py")):
         name = path.relative_to(LIBRARY).as_posix()

@@ -96,3 +96,5 @@ def test_release_and_model_card_say_the_same(measured: dict[str, Any]) -> None:
     mean, interval = _interval(dice["mean"])
     card = " ".join((DOCS / "model_card.md").read_text().split())
     assert f"mean {mean} (95 % interval {interval}), median {dice['median']['value']:.3f}." in card
+    front = " ".join((REPOSITORY / "README.md").read_text().split())
+    assert f"mean Dice of {mean} (median {dice['median']['value']:.3f})" in front

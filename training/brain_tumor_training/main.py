@@ -12,7 +12,6 @@ from typing import NoReturn
 
 from brain_tumor_training.commands import (
     compare,
-    cost,
     crossvalidate,
     evaluate,
     export,
@@ -58,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog=PROGRAM, description="Train, evaluate and export the models of BrainTumorSeg.", parents=[common]
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (fit, refine, evaluate, crossvalidate, compare, robustness, export, release, reproduce, cost):
+    for command in (fit, refine, evaluate, crossvalidate, compare, robustness, export, release, reproduce):
         command.add_parser(commands, common)
     return parser
 

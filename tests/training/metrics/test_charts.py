@@ -1,13 +1,9 @@
-import csv
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from brain_tumor_training.evaluation.cost import read_costs
-from brain_tumor_training.main import main
 from brain_tumor_training.metrics import charts as plots
 
 COUNTS = {"true_negatives": 8, "false_positives": 2, "false_negatives": 1, "true_positives": 5}
@@ -57,44 +53,3 @@ def test_a_picture_is_the_same_for_the_same_figures_and_another_for_others(one, 
     first, second = _pixels(one()), _pixels(other())
     assert first.shape != second.shape or (first != second).any()
     assert first.std() > 5
-
-
-def _costs(
-    path: Path, rows: list[list[object]], header: str = "model,volumetric_dice_mean,low,high,seconds,group"
-) -> Path:
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([header.split(","), *rows])
-    return path
-
-
-def test_measured_models_are_drawn_against_their_time(tmp_path: Path) -> None:
-    table = _costs(
-        tmp_path / "costs.csv", [["a", 0.9, 0.88, 0.92, 1.5, "float32"], ["b", 0.85, "", "", 0.5, "bfloat16"]]
-    )
-    assert read_costs(table)[1] == {
-        "name": "b",
-        "accuracy": 0.85,
-        "low": None,
-        "high": None,
-        "cost": 0.5,
-        "group": "bfloat16",
-    }
-    assert main(["cost", str(table), str(tmp_path / "docs" / "cost.png")]) == 0
-    assert _pixels((tmp_path / "docs" / "cost.png").read_bytes()).std() > 5
-
-
-@pytest.mark.parametrize(
-    ("rows", "header", "message"),
-    [
-        ([], "model,volumetric_dice_mean,low,high,seconds,group", "lists no model"),
-        ([["a", 1]], "model,seconds", "has no column volumetric_dice_mean, low, high, group"),
-        ([["a", "x", "", "", 1, ""]], "model,volumetric_dice_mean,low,high,seconds,group", "is no number"),
-    ],
-    ids=["empty", "columns", "number"],
-)
-def test_a_table_that_can_not_be_drawn_is_refused(
-    rows: list[list[object]], header: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["cost", str(_costs(tmp_path / "c.csv", rows, header)), str(tmp_path / "c.png")]) == 2
-    assert message in capsys.readouterr().err
-    assert not (tmp_path / "c.png").exists()

@@ -1,7 +1,8 @@
 """Shorten weights to what matters of them, so that a bundle is a small download.
 
 Nearly all weights are in a few large layers, which a coarse grid hardly changes; the many small layers (first and last
-ones, depthwise filters) hold few weights, and each counts. docs/experiments.md has what it costs and saves.
+ones, depthwise filters) hold few weights, and each counts. benchmarks/stored_weights.py measures
+what it costs and saves.
 """
 
 from __future__ import annotations

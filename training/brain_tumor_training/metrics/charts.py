@@ -1,10 +1,9 @@
-"""Pictures of figures as PNG: curves, bars, confusion matrices, reliability, accuracy against cost. Never of images."""
+"""Pictures of figures as PNG: curves, bars, confusion matrices, reliability, estimates. Never of images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -99,34 +98,6 @@ def estimates(values: Mapping[str, Mapping[str, float]], scattered: Mapping[str,
     axis.set_xticks(range(len(values)), list(values), fontsize=8)
     axis.set_ylim(0, 1.02)
     _finish(axis, title, "", "")
-    return _png(figure)
-
-
-def accuracy_against_cost(rows: Sequence[Mapping[str, Any]], accuracy: str, cost: str) -> bytes:
-    """A point per row {name, accuracy, cost, group}, with low and high of the accuracy where they are known."""
-    figure = Figure(figsize=(7.0, 4.4))
-    axis = figure.add_subplot()
-    groups = list(dict.fromkeys(row["group"] for row in rows))
-    for row in rows:
-        colour = _COLOURS[groups.index(row["group"]) % len(_COLOURS)]
-        interval = None
-        if row.get("low") is not None and row.get("high") is not None:
-            interval = [[row["accuracy"] - row["low"]], [row["high"] - row["accuracy"]]]
-        axis.errorbar([row["cost"]], [row["accuracy"]], yerr=interval, fmt="o", color=colour, capsize=3)
-        top = row["accuracy"] if interval is None else row["high"]
-        axis.annotate(
-            row["name"], (row["cost"], top), xytext=(2, 4), textcoords="offset points", fontsize=8, rotation=35
-        )
-    for number, group in enumerate(groups):
-        axis.plot([], [], "o", color=_COLOURS[number % len(_COLOURS)], label=group or "all")
-    axis.set_xscale("log")
-    # Times within one power of ten would have no readable tick otherwise.
-    for formatted in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
-        formatted("{x:g}")
-    axis.margins(x=0.3, y=0.35)
-    _finish(axis, "", cost, accuracy)
-    if len(groups) > 1:
-        axis.legend(fontsize=8, loc="lower right")
     return _png(figure)
 
 
