@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
 from brain_tumor_training.bundles.fold_bundles import run_of_fold
-from brain_tumor_training.calibration.fold_calibration import unseen_logits
+from brain_tumor_training.calibration.fold_calibration import held_out_logits
 from brain_tumor_training.data.folds import read_folds
 from brain_tumor_training.metrics.overlap import count_slices, volumetric_dice
 
@@ -39,7 +39,7 @@ def main() -> None:
     patients = [
         one
         for fold in sorted(set(folds.values()))
-        for one in unseen_logits(
+        for one in held_out_logits(
             run_of_fold(arguments.runs, fold),
             [name for name, number in folds.items() if number == fold],
             arguments.cache,

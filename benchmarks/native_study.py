@@ -6,7 +6,8 @@ The stack has no geometry, so it is given a spacing and registered to the native
 transform, Mattes mutual information); the pipeline's probability is then brought to the stack and compared there. For
 comparison the stack itself is segmented, and the native FLAIR resampled to the stack's own slices, which are tilted
 against its own: what differs between these two is the acquisition, what differs from the first is where slices lie. The
-models should be of the fold that held the patient out: `braintumorseg-train evaluate OUT ...` leaves each fold's in OUT/work/models.
+models should be of the fold that held the patient out: `braintumorseg-train evaluate OUT ...` leaves each fold's in
+OUT/work/models.
 """
 
 from __future__ import annotations

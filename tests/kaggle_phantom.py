@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def write_patient(root: Path, name: str, slices: int = 6, size_px: int = 128, ball_px: float = 12.0) -> Path:
-    """One patient with a ball of 180 on a head of 100, in the middle slices; returns his folder."""
+    """One patient with a ball of 180 on a head of 100, in the middle slices; returns its folder."""
     folder = root / name
     folder.mkdir(parents=True)
     rng = np.random.default_rng(sum(name.encode()))

@@ -61,8 +61,8 @@ def test_wrong_usage_is_one_line_with_a_way_out(
 @pytest.mark.parametrize(
     ("error", "exit_code"),
     [
-        (InputError("The study is odd.", "Mend it."), 2),
-        (GeometryError("The grids differ.", "Mend them."), 2),
+        (InputError("The study is odd.", "Correct it."), 2),
+        (GeometryError("The grids differ.", "Correct them."), 2),
         (ModelError("The model is gone.", "Bring it back."), 3),
         (MemoryExhaustedError("Memory is full.", "Close programs."), 4),
         (MemoryError(), 4),
@@ -83,8 +83,8 @@ def test_every_error_is_one_line_and_has_its_exit_code(
 
 
 def test_error_says_what_and_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    run_with(monkeypatch, InputError("The study is odd.", "Mend it."))
-    assert capsys.readouterr().err == "braintumorseg: The study is odd. Mend it.\n"
+    run_with(monkeypatch, InputError("The study is odd.", "Correct it."))
+    assert capsys.readouterr().err == "braintumorseg: The study is odd. Correct it.\n"
 
 
 def test_defect_is_named_as_one_even_with_several_lines(
@@ -101,13 +101,13 @@ def test_debug_adds_the_traceback_wherever_it_stands(
     place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(_arguments: argparse.Namespace) -> int:
-        raise InputError("The study is odd.", "Mend it.")
+        raise InputError("The study is odd.", "Correct it.")
 
     monkeypatch.setattr(sample, "_run", fail)
     assert main(["--debug", "sample", "folder"] if place == "before" else ["sample", "folder", "--debug"]) == 2
     err = capsys.readouterr().err
     assert "Traceback (most recent call last)" in err
-    assert err.endswith("braintumorseg: The study is odd. Mend it.\n")
+    assert err.endswith("braintumorseg: The study is odd. Correct it.\n")
 
 
 def test_termination_ends_a_command_as_ctrl_c_does(

@@ -148,7 +148,7 @@ def test_child_killed_from_outside_ends_every_open_request(start: Start) -> None
 
     wait_until(look)
     assert [event.id for event in events] == [first, second]
-    assert all("SIGKILL, perhaps for want of memory" in event.content["message"] for event in events)
+    assert all("SIGKILL, perhaps out of memory" in event.content["message"] for event in events)
 
 
 def test_child_that_dies_with_nothing_to_do_is_told_once(start: Start) -> None:

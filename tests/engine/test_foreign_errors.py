@@ -8,7 +8,7 @@ from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
 
 
 def test_our_own_error_comes_back_unchanged() -> None:
-    error = InputError("Odd.", "Mend it.")
+    error = InputError("Odd.", "Correct it.")
     assert translate(error) is error
 
 

@@ -65,7 +65,7 @@ def test_a_child_that_is_killed_from_outside_is_reported(
     begin(shell, panel)
     os.kill(panel.logic.session.process.pid, 9)
     shell.processEventsUntil(lambda: not panel.controller.isRunning)
-    assert "SIGKILL, perhaps for want of memory" in panel.ui.statusLabel.text
+    assert "SIGKILL, perhaps out of memory" in panel.ui.statusLabel.text
 
 
 def test_out_of_memory_says_what_to_do(shell: Any, panel: Any, click: Any, study: dict[str, Any], engine: Any) -> None:

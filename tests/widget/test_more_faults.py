@@ -280,7 +280,7 @@ def test_colour_in_a_scalar_volume_is_refused_before_the_click(
     node.SetAndObserveImageData(picture)
     panel.ui.flairSelector.setCurrentNode(node)
     assert not panel.ui.segmentButton.enabled
-    assert "3 values a voxel" in panel.ui.segmentButton.toolTip
+    assert "3 values per voxel" in panel.ui.segmentButton.toolTip
 
 
 def test_a_localiser_is_refused_by_the_engine_in_words(

@@ -15,8 +15,8 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         "worker",
         parents=[common],
         help="serve other programs, as JSON lines on stdin and stdout",
-        description="Serve other programs: one JSON request a line on stdin, one JSON event a line on stdout; logs go "
-        "to stderr. Ends at the end of stdin.",
+        description="Serve other programs: one JSON request per line on stdin, one JSON event per line on stdout; logs "
+        "go to stderr. Ends at the end of stdin.",
     )
     add_models_option(parser)
     parser.set_defaults(run=_run)

@@ -225,7 +225,7 @@ def _reason(exit_code: int) -> str:
         return f"exit code {exit_code}"
     with contextlib.suppress(ValueError):
         name = signal.Signals(-exit_code).name
-        hint = ", perhaps for want of memory" if name in _DEATHS_FOR_MEMORY else ""
+        hint = ", perhaps out of memory" if name in _DEATHS_FOR_MEMORY else ""
         return f"stopped by {name}{hint}"
     return f"stopped by signal {-exit_code}"
 

@@ -47,7 +47,7 @@ def showSliceScores(
 def showLesions(
     report: Mapping[str, Any], segmentationNode: slicer.vtkMRMLSegmentationNode, name: str
 ) -> slicer.vtkMRMLTableNode:
-    """One row a lesion, largest first; no row where no tumour was found. Centroids in RAS."""
+    """One row per lesion, largest first; no row where no tumour was found. Centroids in RAS."""
     node = partOrNew(segmentationNode, LESIONS, "vtkMRMLTableNode", name)
     _fill(node, _LESION_COLUMNS, [_lesionRow(each) for each in report["lesions"]])
     placeBeside(node, segmentationNode)
@@ -55,7 +55,7 @@ def showLesions(
 
 
 def setSliceAreas(sliceScoresNode: slicer.vtkMRMLTableNode, areas_mm2: Sequence[float]) -> None:
-    """Replace the areas of slice scores, one a row, inferior first; what the engine saw in each slice stays."""
+    """Replace the areas of slice scores, one per row, inferior first; what the engine saw in each slice stays."""
     column = sliceScoresNode.GetTable().GetColumnByName("area_mm2")
     for row, area_mm2 in enumerate(areas_mm2):
         column.SetValue(row, area_mm2)

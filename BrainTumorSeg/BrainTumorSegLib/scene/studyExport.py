@@ -107,8 +107,8 @@ def _checkContents(volumeNode: slicer.vtkMRMLVolumeNode, role: Role) -> None:
     components = image.GetNumberOfScalarComponents()
     if components != 1:
         raise InputError(
-            f"The volume chosen as {role.label} has {components} values a voxel, but one is needed.",
-            "Choose a volume with one grey value a voxel.",
+            f"The volume chosen as {role.label} has {components} values per voxel, but one is needed.",
+            "Choose a volume with one grey value per voxel.",
         )
     low, high = image.GetScalarRange()
     if low == high:

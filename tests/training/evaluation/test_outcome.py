@@ -236,7 +236,7 @@ def test_what_the_gate_costs_and_the_baseline_come_from_the_same_patients() -> N
     assert found["maximum_probability"]["roc_auc"].value == 1
     assert found["slice_classifier"]["roc_auc"].value == pytest.approx(0.75)
     assert found["maximum_probability"]["classifier_roc_auc_minus_this"].value == pytest.approx(-0.25)
-    # Each patient at his own model's gate: the one tumour slice of b is below 0.6.
+    # Each patient at the own model's gate: the one tumour slice of b is below 0.6.
     assert found["slice_classifier"]["at_gate"]["confusion"]["false_negatives"] == 1
     assert found["slice_classifier"]["at_gate"]["specificity"].value == 1
 

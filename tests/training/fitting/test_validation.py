@@ -25,7 +25,7 @@ def _loss(pool: SlicePool, batch_size: int) -> float:
 
 
 def test_the_loss_does_not_depend_on_whose_slices_are_watched() -> None:
-    """A loss of overlap is 1 for a patient without tumour, whatever his batch holds besides."""
+    """A loss of overlap is 1 for a patient without tumour, whatever the batch holds besides."""
     whole = patients(1, slices=6)[0]
     halves = [
         replace(whole, name=name, variants=whole.variants[:, :, part], mask=whole.mask[part])

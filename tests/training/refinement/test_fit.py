@@ -1,4 +1,4 @@
-"""A refiner learns from what fold models say of patients they have not seen, and the program computes the same."""
+"""A refiner learns from what fold models say of their held-out patients, and the program computes the same."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_an_interrupted_training_goes_on_with_the_same_studies(runs: Path, data:
 
 
 def test_the_program_corrects_as_training_does(data: Path, refined: Path, tmp_path: Path) -> None:
-    """The pipeline with the exported bundle against the training code, on the patient that the run has not seen."""
+    """The pipeline with the exported bundle against the training code, on the run's held-out patient."""
     run = RunFolder(refined)
     settings = run.settings()
     network = build_network(settings.network, settings.arguments)
@@ -129,9 +129,9 @@ def test_the_program_corrects_as_training_does(data: Path, refined: Path, tmp_pa
     assert found.std() > 0.001
 
 
-def test_a_patient_whom_every_run_has_seen_is_refused(runs: Path, data: Path, tmp_path: Path) -> None:
-    only = replace(request(runs, data, tmp_path / "run"), unseen_by=[runs / "fold0"])
-    with pytest.raises(InputError, match=r"Every run has seen the patient TCGA.*Give the runs of all folds"):
+def test_a_patient_whom_no_run_held_out_is_refused(runs: Path, data: Path, tmp_path: Path) -> None:
+    only = replace(request(runs, data, tmp_path / "run"), held_out_by=[runs / "fold0"])
+    with pytest.raises(InputError, match=r"No run held out the patient TCGA.*Give the runs of all folds"):
         refine_run(only)
 
 

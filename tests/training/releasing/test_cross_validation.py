@@ -88,14 +88,14 @@ def test_runs_of_folds_are_evaluated_in_one_table(validated: Path, data: Path, t
 def test_a_run_is_not_measured_on_its_training_patients(validated: Path, data: Path, tmp_path: Path) -> None:
     one, other = cached_names(data / "cache")
     runs = FoldRuns(str(validated / "fold-{fold}" / "segmentation"))
-    with pytest.raises(InputError, match=r"has seen 1 patients of fold 0.*Give the run that was trained"):
+    with pytest.raises(InputError, match=r"was trained on 1 patients of fold 0.*Give the run that was trained"):
         runs.releases({0: [other], 1: [one]}, tmp_path)
     with pytest.raises(InputError, match=r"names one run for 2 folds.*Put \{fold\}"):
         FoldRuns(str(validated / "fold-0" / "segmentation")).releases({0: [one], 1: [other]}, tmp_path)
 
 
 def test_no_fold_is_calibrated_on_its_own_patients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fold 2's patient alone has logits far too high: he must cool the other folds, not his own."""
+    """Fold 2's patient alone has logits far too high: it must cool the other folds, not its own."""
     truth = np.zeros((2, 8, 8), bool)
     truth[0, :4] = True
     rng = np.random.default_rng(0)
@@ -105,7 +105,7 @@ def test_no_fold_is_calibrated_on_its_own_patients(tmp_path: Path, monkeypatch: 
         factor = 30.0 if run.name == "2" else 1.0
         return [PatientLogits(name, (factor * signal).astype(np.float32), truth) for name in names]
 
-    monkeypatch.setattr(fold_calibration, "unseen_logits", fake)
+    monkeypatch.setattr(fold_calibration, "held_out_logits", fake)
     runs = {fold: tmp_path / str(fold) for fold in range(3)}
     for run in runs.values():
         run.mkdir()

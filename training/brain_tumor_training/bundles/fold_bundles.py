@@ -1,4 +1,4 @@
-"""The models of a cross-validation's own runs: one per fold, each for the patients that it has not seen."""
+"""The models of a cross-validation's own runs: one per fold, each for its held-out patients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FoldRuns:
     """Where the finished runs of each fold are: paths in which {fold} stands for its number.
 
     classifier: None for models without a slice classifier. cache: of the data, for calibration; None where every run
-    is calibrated, or none shall be.
+    is calibrated, or none is to be.
     """
 
     segmentation: str
@@ -34,8 +34,8 @@ class FoldRuns:
         """Calibrates and exports the models of every fold into folder/fold-K; held_out: each fold's patients.
 
         Runs that kept patients aside for validation are calibrated on those; the others of a cross-validation on what
-        the other folds' models say about the patients they have not seen, all of whom are training patients of this
-        fold. Raises InputError for a run that has seen a patient it shall be measured on.
+        the other folds' models say about their held-out patients, all of whom are training patients of this
+        fold. Raises InputError for a run that was trained on a patient whom it is to be measured on.
         """
         patterns = {CLASSIFIER: self.classifier, SEGMENTATION: self.segmentation}
         releases = {fold: folder / f"fold-{fold}" for fold in held_out}
@@ -74,10 +74,10 @@ def _run_of(pattern: str, fold: int, names: Sequence[str], folds: int) -> Path:
         raise InputError(f"'{pattern}' names one run for {folds} folds.", f"Put {_PLACE} where the fold's number is.")
     path = run_of_fold(pattern, fold)
     split = RunFolder(path).split()
-    seen = sorted({*split.training, *split.validation} & set(names))
-    if seen:
+    trained_on = sorted({*split.training, *split.validation} & set(names))
+    if trained_on:
         raise InputError(
-            f"The run {path} has seen {len(seen)} patients of fold {fold}, such as {seen[0]}.",
+            f"The run {path} was trained on {len(trained_on)} patients of fold {fold}, such as {trained_on[0]}.",
             "Give the run that was trained with this fold held out.",
         )
     return path

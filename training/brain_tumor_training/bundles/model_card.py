@@ -52,7 +52,7 @@ python -m monai.bundle ckpt_export --net_id network_def --filepath models/model.
 ## Limits
 
 Trained on pre-operative lower-grade glioma from five hospitals of TCGA-LGG, and on nothing else:
-other tumours, treated tumours, children and other sequences are outside of what it has seen. The reference masks are
+other tumours, treated tumours, children and other sequences are outside of its training data. The reference masks are
 FLAIR abnormality outlined by one reader; two experts agree at a Dice of about 0.84-0.87. A qualified person must check
 every slice of a result.
 """

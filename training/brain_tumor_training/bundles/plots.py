@@ -1,4 +1,4 @@
-"""The pictures in a bundle's docs: how reliable its probabilities are, and how it does on unseen patients."""
+"""The pictures in a bundle's docs: how reliable its probabilities are, and how it does on held-out patients."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def bundle_plots(run: Path, evaluation: Path | None, task: Task) -> dict[str, by
     """PNG by file name, from numbers alone; what was not measured is not drawn.
 
     run: its calibration.json gives the reliability before and after calibration. evaluation: metrics.json, with
-    per_patient.csv beside it, of patients that training has not seen.
+    per_patient.csv beside it, of held-out patients.
     """
     measured = json.loads(evaluation.read_text()) if evaluation is not None else {}
     drawn = {CALIBRATION_PLOT: _calibration(run, measured, task), METRICS_PLOT: _metrics(evaluation, measured, task)}
@@ -46,9 +46,9 @@ def _calibration(run: Path, measured: Mapping[str, Any], task: Task) -> bytes | 
     path = run / CALIBRATION
     found = json.loads(path.read_text())["reliability"] if path.is_file() else {}
     lines = {f"{when} calibration, patients kept for it": found[when] for when in ("before", "after") if when in found}
-    unseen = measured.get("reliability", {}).get(_MEASURED[task])
-    if unseen is not None:
-        lines["evaluated patients"] = unseen
+    held_out = measured.get("reliability", {}).get(_MEASURED[task])
+    if held_out is not None:
+        lines["evaluated patients"] = held_out
     series = {_labelled(name, one): one["points"] for name, one in lines.items()}
     return charts.reliability_diagram(series, f"Calibration by {_MEASURED[task]}") if series else None
 

@@ -1,4 +1,4 @@
-"""Calibration without patients set aside: a fold's models by the other folds' unseen patients, a release by all."""
+"""Calibration without patients set aside: a fold's models by the other folds' held-out patients, a release by all."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def calibrate_on_other_folds(
 ) -> None:
     """Writes each run's calibration.json: chosen on what the other runs say about their own held-out patients.
 
-    All of these patients are training patients of the run, and no figure comes from a network that has seen them.
+    All of these patients are training patients of the run, and no figure comes from a network that was trained on them.
     """
-    unseen = {fold: unseen_logits(run, held_out[fold], cache, device) for fold, run in runs.items()}
+    logits = {fold: held_out_logits(run, held_out[fold], cache, device) for fold, run in runs.items()}
     for fold, run in runs.items():
-        others = [one for other, patients in unseen.items() if other != fold for one in patients]
+        others = [one for other, patients in logits.items() if other != fold for one in patients]
         keep_calibration(run, calibrate(others), f"held-out patients of the other {len(runs) - 1} folds")
 
 
@@ -35,14 +35,14 @@ def calibrate_on_all_folds(
     target: Path, runs: Mapping[int, Path], held_out: Mapping[int, Sequence[str]], cache: Path, device: str
 ) -> None:
     """Writes the calibration.json of a run that has learned from every patient: chosen on what the folds' runs of the
-    same recipe say about those they have not seen, for there is nobody else.
+    same recipe say about their held-out patients, for there is nobody else.
     """
-    unseen = [one for fold, run in runs.items() for one in unseen_logits(run, held_out[fold], cache, device)]
-    keep_calibration(target, calibrate(unseen), f"held-out patients of all {len(runs)} folds, by the folds' models")
+    found = [one for fold, run in runs.items() for one in held_out_logits(run, held_out[fold], cache, device)]
+    keep_calibration(target, calibrate(found), f"held-out patients of all {len(runs)} folds, by the folds' models")
 
 
-def unseen_logits(run: Path, names: Sequence[str], cache: Path, device: str) -> list[PatientLogits]:
-    """What a finished run's network says about patients it has not seen, kept as float16: there are many."""
+def held_out_logits(run: Path, names: Sequence[str], cache: Path, device: str) -> list[PatientLogits]:
+    """What a finished run's network says about held-out patients, kept as float16: there are many."""
     folder = RunFolder(run)
     settings = folder.settings()
     compute = choose(device)

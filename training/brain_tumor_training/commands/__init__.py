@@ -1,1 +1,1 @@
-"""The commands of ``braintumorseg-train``, one a file: grammar, call, print."""
+"""The commands of ``braintumorseg-train``, one per file: grammar, call, print."""

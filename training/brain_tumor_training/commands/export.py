@@ -29,7 +29,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--measured",
         metavar="SENTENCE",
-        help="how the metrics came about, where not by these weights on patients they have not seen",
+        help="how the metrics came about, where not by these weights on held-out patients",
     )
     for name in RECOMMENDATIONS:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, help="instead of what calibration chose")

@@ -22,7 +22,7 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="add to a trained network a part that sees the whole study",
         description="Train a refiner: a small 3D network that corrects what the slices' network says, knowing the "
-        "whole study. It learns from what each fold's network says of patients it has not seen. The result is a "
+        "whole study. It learns from what each fold's network says of its held-out patients. The result is a "
         "finished run, to be calibrated, evaluated and exported; the same command goes on with an interrupted one.",
     )
     parser.add_argument("slices", type=Path, metavar="RUN", help="finished run of release_segmentation")
@@ -52,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
     folds = sorted(set(read_folds(arguments.folds).values()))
     request = RefineRequest(
         slices=arguments.slices,
-        unseen_by=[run_of_fold(arguments.segmentation_runs, fold) for fold in folds],
+        held_out_by=[run_of_fold(arguments.segmentation_runs, fold) for fold in folds],
         cache=arguments.cache,
         logits=arguments.logits,
         run=arguments.run_folder,

@@ -61,7 +61,7 @@ def compare_evaluations(before: Mapping[str, float], after: Mapping[str, float],
 
 
 def read_dice(evaluations: Sequence[Path]) -> dict[str, float]:
-    """Volumetric Dice by patient, of one or more folders of ``evaluate`` (such as one a fold).
+    """Volumetric Dice by patient, of one or more folders of ``evaluate`` (such as one per fold).
 
     Raises InputError for a folder without an evaluation and for a patient in two of them.
     """

@@ -94,7 +94,7 @@ def _expect(network: nn.Module, kind: type[Any], settings: TrainingSettings) -> 
 def _load_encoder(network: EfficientNetLite0Encoder, weights: Path | None) -> None:
     """Every tensor of the encoder comes from a trained segmentation network; only the head keeps its own.
 
-    That network must have held the same patients out: a classifier inherits what its encoder has seen.
+    That network must have held the same patients out: a classifier inherits what its encoder was trained on.
     """
     if weights is None:
         raise ModelError(

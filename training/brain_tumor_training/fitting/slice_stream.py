@@ -38,7 +38,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    """image: float32 [B, C, H, W]; mask: float32 [B, 1, H, W]; changes: one a sample."""
+    """image: float32 [B, C, H, W]; mask: float32 [B, 1, H, W]; changes: one per sample."""
 
     image: torch.Tensor
     mask: torch.Tensor

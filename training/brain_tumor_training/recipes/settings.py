@@ -28,7 +28,7 @@ class SamplingSettings:
     equal: Literal["slices", "patients"] = "slices"
 
     def __post_init__(self) -> None:
-        """Raises InputError where every slice is shown once an epoch, and yet patients shall have equal chances."""
+        """Raises InputError where every slice is shown once an epoch, and yet patients are to have equal chances."""
         if self.tumour_share is None and self.equal == "patients":
             raise InputError(
                 "Patients can't have equal chances where every slice is shown once an epoch.",

@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from brain_tumor_training.fitting.optimisation import RateSchedule
 from brain_tumor_training.fitting.trainer import LOG_EVERY, Progress
 from brain_tumor_training.recipes.settings import Phase
-from brain_tumor_training.refinement.logits import LOSS_PX, UnseenLogits
+from brain_tumor_training.refinement.logits import LOSS_PX, HeldOutLogits
 from brain_tumor_training.refinement.samples import StudySample, StudyStream, load_patients
 from brain_tumor_training.refinement.settings import RefinementSettings
 from brain_tumor_training.runs.run_folder import RunFolder
@@ -44,12 +44,12 @@ them, for a 3D convolution in bfloat16 that is deeper than its input, as the low
 class RefineRequest:
     """slices: a finished run of SLICE_NETWORK, whose network is kept and whose training patients are learned from.
 
-    unseen_by: runs of the same recipe, for each patient one that held the patient out. logits: folder for what
+    held_out_by: runs of the same recipe, for each patient one that held the patient out. logits: folder for what
     they say, shared by all refiners. run: the new run's folder.
     """
 
     slices: Path
-    unseen_by: Sequence[Path]
+    held_out_by: Sequence[Path]
     cache: Path
     logits: Path
     run: Path
@@ -61,7 +61,7 @@ def refine_run(request: RefineRequest, on_progress: Progress = lambda _done, _al
     """Trains a refiner, or goes on where it was interrupted, and returns the weights of the finished run.
 
     The run's network is NETWORK; refinement.json keeps how its refiner learned. Raises InputError for a run of another
-    network, and for a patient whom every run has seen.
+    network, and for a patient whom no run held out.
     """
     slices, target = RunFolder(request.slices), RunFolder(request.run)
     slices.require_finished()
@@ -76,8 +76,8 @@ def refine_run(request: RefineRequest, on_progress: Progress = lambda _done, _al
     (request.run / REFINEMENT).write_text(json.dumps(asdict(request.settings), indent=1) + "\n")
     if target.is_finished:
         return target.weights
-    unseen = UnseenLogits(request.logits, request.unseen_by, request.settings.views, compute)
-    patients = load_patients(request.cache, sorted({*split.training, *split.validation}), unseen)
+    held_out = HeldOutLogits(request.logits, request.held_out_by, request.settings.views, compute)
+    patients = load_patients(request.cache, sorted({*split.training, *split.validation}), held_out)
     refiner = _Refining(StudyStream(patients, request.settings), request.settings, target, compute).fit(on_progress)
     network = build_network(NETWORK, settings.arguments)
     network.get_submodule("slices").load_state_dict(slices.finished_weights())

@@ -35,12 +35,12 @@ class StudyLogits:
     fine: npt.NDArray[np.float16]
 
 
-class UnseenLogits:
-    """Logits of patients by the runs that have not seen them, made once and kept in a folder."""
+class HeldOutLogits:
+    """Logits of patients by the runs that held them out, made once and kept in a folder."""
 
     def __init__(self, folder: Path, runs: Sequence[Path], views: Mapping[str, PatientView], compute: Compute) -> None:
         """runs: finished runs of slice networks, such as those of all folds; a patient is taken by the first that
-        has not learned from him.
+        held the patient out.
         """
         self._folder = folder
         self._runs = [RunFolder(run) for run in runs]
@@ -49,21 +49,21 @@ class UnseenLogits:
         self._loaded: tuple[Path, nn.Module] | None = None
 
     def of(self, name: str, cache: Path) -> dict[str, StudyLogits]:
-        """By view. Raises InputError where every run has seen the patient."""
-        run = self._unseen_by(name)
+        """By view. Raises InputError where no run held the patient out."""
+        run = self._held_out_by(name)
         path = self._folder / f"{name}-{self._key(run)}.npz"
         if not path.is_file():
             self._make(run, load_cache(cache, [name], SIZE_PX)[0], path)
         with np.load(path) as found:
             return {view: StudyLogits(found[f"{view}-coarse"], found[f"{view}-fine"]) for view in self._views}
 
-    def _unseen_by(self, name: str) -> RunFolder:
+    def _held_out_by(self, name: str) -> RunFolder:
         for run in self._runs:
             split = run.split()
             if name not in split.training and name not in split.validation:
                 return run
         raise InputError(
-            f"Every run has seen the patient {name}.",
+            f"No run held out the patient {name}.",
             "Give the runs of all folds (--segmentation-runs 'RUNS/fold{fold}'): a refiner learns from what a network "
             "says of patients that are new to it.",
         )

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from brain_tumor_training.data.cache import load_cache
 from brain_tumor_training.fitting.augmentation import BRIGHTEST
-from brain_tumor_training.refinement.logits import LOSS_PX, StudyLogits, UnseenLogits
+from brain_tumor_training.refinement.logits import LOSS_PX, HeldOutLogits, StudyLogits
 from brain_tumor_training.refinement.settings import RefinementSettings
 from BrainTumorSegLib.engine.inference.normalisation import BACKGROUND
 from BrainTumorSegLib.engine.inference.preprocessing import coarsen
@@ -51,18 +51,18 @@ class StudySample:
     mask: torch.Tensor
 
 
-def load_patients(cache: Path, names: Sequence[str], unseen: UnseenLogits) -> list[StudyPatient]:
-    """Raises InputError for a patient whom every run of ``unseen`` has seen."""
-    return [_load(cache, name, unseen) for name in names]
+def load_patients(cache: Path, names: Sequence[str], held_out: HeldOutLogits) -> list[StudyPatient]:
+    """Raises InputError for a patient whom no run of ``held_out`` held out."""
+    return [_load(cache, name, held_out) for name in names]
 
 
-def _load(cache: Path, name: str, unseen: UnseenLogits) -> StudyPatient:
+def _load(cache: Path, name: str, held_out: HeldOutLogits) -> StudyPatient:
     patient = load_cache(cache, [name], SIZE_PX)[0]
     return StudyPatient(
         name,
         coarsen(np.asarray(patient.variants, np.float32), COARSE_PX).astype(np.float16),
         coarsen(patient.mask.astype(np.float32), LOSS_PX).astype(np.float16),
-        unseen.of(name, cache),
+        held_out.of(name, cache),
     )
 
 

@@ -62,8 +62,8 @@ class FoldTraining:
     def run_on_all(self, on_progress: Progress = lambda _done, _all, _loss: None) -> TrainedModels:
         """Trains on all patients, into all/segmentation, all/classifier and all/refined.
 
-        Every fold has to be trained first where there is a refiner: it learns from what the folds' networks say of the
-        patients they have not seen. An interrupted call goes on where it was.
+        Every fold has to be trained first where there is a refiner: it learns from what the folds' networks say of
+        their held-out patients. An interrupted call goes on where it was.
         """
         self._fit(ALL, replace(self.base, folds=None, fold=None), on_progress)
         self._refine(ALL, on_progress)
@@ -98,7 +98,7 @@ class FoldTraining:
 
     def _settings(self) -> Sequence[tuple[str, TrainingSettings]]:
         classifier = [] if self.classifier is None else [(CLASSIFIER, self.classifier)]
-        # The classifier comes second: it may start from the segmentation's encoder, which has seen the same patients.
+        # The classifier comes second: it may start from the segmentation's encoder, trained on the same patients.
         return [(SEGMENTATION, self.base.settings), *classifier]
 
     def _models(self, group: str) -> TrainedModels:

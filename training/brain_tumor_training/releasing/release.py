@@ -43,7 +43,7 @@ def make_release(
     request: ReleaseRequest,
     on_progress: Progress = lambda _done, _all, _loss: None,
 ) -> list[Path]:
-    """Trains on all patients what the folds were trained on, calibrates it on the folds' unseen patients, exports it.
+    """Trains on all patients what the folds were trained on, calibrates it on the folds' held-out patients, exports it.
 
     Returns the bundles, the slice classifier's first where there is one. Finished runs of the folds and of all patients
     are taken as they are. Raises InputError where the cross-validation was not measured.

@@ -16,7 +16,7 @@ def explanation(reproduced: Reproduced) -> Iterator[str]:
     if reproduced.is_shortened:
         yield (
             "The runs were shortened or changed (see above), so that part of any distance to the printed value may be "
-            "for want of training; the other points hold between the two runs, which were changed alike."
+            "due to shorter training; the other points hold between the two runs, which were changed alike."
         )
     classifies = reproduced.result["task"] == "classification"
     yield _leak(reproduced, "accuracy" if classifies else "tumour_slice_dice")
@@ -33,8 +33,8 @@ def _leak(reproduced: Reproduced, key: str) -> str:
     name = key.replace("_", " ")
     if leaky - honest > _SMALL:
         return (
-            f"Patients on both sides of the split: {name} falls from {leaky:.4f} to {honest:.4f} on patients that "
-            f"were not seen ({leaky - honest:+.4f} is what knowing the neighbouring slices was worth)."
+            f"Patients on both sides of the split: {name} falls from {leaky:.4f} to {honest:.4f} on held-out "
+            f"patients ({leaky - honest:+.4f} is what knowing the neighbouring slices was worth)."
             + _overfitting(reproduced)
         )
     return (

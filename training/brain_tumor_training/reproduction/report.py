@@ -23,8 +23,8 @@ _HEAD = """\
 # Published systems, reproduced
 
 Made by `braintumorseg-train report`; do not edit. **Leaky**: the authors' protocol, random slices, so that neighbouring
-slices of one patient are on both sides. **Honest**: the same recipe, measured on the patients of a held-out fold, whom
-it has not seen. Square brackets are 95 % intervals over patients (bootstrap). What was not run is said to be missing.
+slices of one patient are on both sides. **Honest**: the same recipe, measured on the patients of a held-out fold.
+Square brackets are 95 % intervals over patients (bootstrap). What was not run is said to be missing.
 What this project's own models reach on the same patients, each held out, is in docs/measurements.md.
 
 ## Metrics

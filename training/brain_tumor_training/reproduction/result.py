@@ -44,7 +44,7 @@ class Reproduced:
 
     @property
     def honest(self) -> Mapping[str, Any]:
-        """Measured on patients that training has not seen."""
+        """Measured on held-out patients."""
         return self.result["honest_protocol"]
 
     @property
@@ -67,7 +67,7 @@ def read_result(folder: Path) -> Reproduced:
     result = json.loads(path.read_text())
     if "runs" not in result:
         raise InputError(
-            f"{path} does not say how its runs went: an earlier version made it.",
+            f"{path} does not say how its runs went.",
             "Run the same `braintumorseg-train reproduce` again; finished runs are measured, not trained again.",
         )
     return Reproduced(result, {name: stored_history(content) for name, content in result["runs"].items()})

@@ -55,7 +55,7 @@ class RunFolder:
     def refuse_other(self, settings: TrainingSettings) -> None:
         """Raises InputError if the folder holds a run with other settings, finished or not.
 
-        A run of an earlier version, whose settings lack what has come since, goes on as it was.
+        A setting that the folder's file does not name has its default there.
         """
         if (self.path / "settings.json").exists() and _text(asdict(self.settings())) != _text(asdict(settings)):
             raise self._is_another("settings.json")

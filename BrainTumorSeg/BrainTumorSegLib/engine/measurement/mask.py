@@ -46,7 +46,7 @@ def label_components(mask: Mask) -> tuple[npt.NDArray[np.int32], int]:
 
 
 def bounding_box(mask: Mask) -> tuple[slice, ...] | None:
-    """The smallest slices, one an axis, that hold every true voxel; None for an empty mask."""
+    """The smallest slices, one per axis, that hold every true voxel; None for an empty mask."""
     box = []
     for axis in range(mask.ndim):
         occupied = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))

@@ -281,7 +281,7 @@ def _check_size(found_bytes: int, receipt: _Receipt) -> None:
 
 
 def _final(error: requests.RequestException, host: str) -> ModelError | None:
-    """What a network error means that no further attempt would mend; None for any other."""
+    """What a network error means that no further attempt would help; None for any other."""
     import requests
 
     if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):

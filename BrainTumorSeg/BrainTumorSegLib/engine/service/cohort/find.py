@@ -100,7 +100,7 @@ def _named(folder: Path, drafts: list[Draft]) -> tuple[StudyFiles, ...]:
         endings = ", ".join(IMAGE_ENDINGS)
         raise InputError(
             f"The folder {folder} holds no study.",
-            f"Put one subfolder a study into it, with files ({endings}) or DICOM.",
+            f"Put one subfolder per study into it, with files ({endings}) or DICOM.",
         )
     names = unique_names([(draft.wish, draft.identity) for draft in drafts])
     studies = (StudyFiles(name, d.candidates, d.problem) for name, d in zip(names, drafts, strict=True))
