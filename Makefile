@@ -5,12 +5,13 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 BIN := .venv/bin
+FLOORS := .venv-floors/bin
 READY := .venv/.ready
 
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo test test-floors lint format bench lock clean
 
 help: ## This list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
 
 demo: $(READY) ## Make a synthetic study, segment it, say where the results are
 	@$(BIN)/braintumorseg sample demo/study
@@ -20,6 +21,15 @@ demo: $(READY) ## Make a synthetic study, segment it, say where the results are
 
 test: $(READY) ## The whole test suite
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# uv resolves for an Intel Mac, whose floors are the lowest. On Linux PyPI's torch 2.2.2 brings its CUDA libraries along.
+test-floors: $(READY) ## The engine's tests with the oldest packages that work (downloads 2.5 GB on Linux)
+	@test -x $(FLOORS)/python || $(PYTHON) -m venv .venv-floors
+	@$(BIN)/uv pip compile pyproject.toml --resolution lowest-direct --python-platform x86_64-apple-darwin --quiet \
+	  --python-version "$$($(FLOORS)/python -c 'import platform; print(platform.python_version())')" --output-file .venv-floors/floors.txt
+	@$(FLOORS)/python -m pip install -qq --disable-pip-version-check -r .venv-floors/floors.txt \
+	  jsonschema pydicom pytest pytest-timeout "PySide6-Essentials<6.12" "slicer-core==5.13.*"
+	@$(FLOORS)/python -m pytest tests/engine tests/client tests/jobs
 
 lint: $(READY) ## Formatting, lint and types, changing nothing
 	@$(BIN)/ruff format --check .
@@ -49,4 +59,4 @@ lock: $(READY) ## Write requirements.lock again from pyproject.toml
 	  --no-emit-package torch --custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
 
 clean: ## Remove the environment and the demo's files
-	@rm -rf .venv demo
+	@rm -rf .venv .venv-floors demo

@@ -73,7 +73,7 @@ def missingPackages(requirementsPath: str) -> tuple[str, ...]:
     """Requirements that Slicer's Python does not fulfil, torch first."""
     packaging = importlib.import_module("slicer.packaging")
     requirements = packaging.load_requirements(requirementsPath)
-    missing = [str(each) for each in requirements if not packaging.pip_check(each)]
+    missing = [f"{each.name}{each.specifier}" for each in requirements if not packaging.pip_check(each)]
     return tuple(([] if isTorchRecent(installedTorch()) else [torchRequirement()]) + missing)
 
 

@@ -116,7 +116,7 @@ def test_an_old_python_is_a_problem() -> None:
     ("package", "floor", "status", "words"),
     [
         ("numpy", "1.26", Status.OK, "numpy "),
-        ("numpy", "99.1", Status.PROBLEM, "is too old: 99.1 or newer is needed"),
+        ("numpy", "99.1", Status.PROBLEM, "does not fit: 99.1 or newer is needed"),
         ("no-such-package", "1.0", Status.PROBLEM, "no-such-package is not installed"),
     ],
 )

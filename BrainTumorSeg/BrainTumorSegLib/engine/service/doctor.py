@@ -103,7 +103,7 @@ def package_finding(package: str, requirement: str) -> Finding:
     except importlib.metadata.PackageNotFoundError:
         return Finding(package, Status.PROBLEM, f"{package} is not installed.", remedy)
     if not is_recent(version, requirement):
-        message = f"{package} {version} is too old: {required_version(requirement)} is needed."
+        message = f"{package} {version} does not fit: {required_version(requirement)} is needed."
         return Finding(package, Status.PROBLEM, message, remedy)
     return Finding(package, Status.OK, f"{package} {version}.")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 DISTRIBUTION = "brain-tumor-seg"
@@ -18,11 +18,11 @@ REQUIREMENT_FILES = ("requirements-of-slicer.txt", "requirements.txt")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def needed_packages(resources: Path = RESOURCES) -> dict[str, str]:
-    """By name of the package, what is required of it, such as "numpy>=1.26".
+def needed_packages(resources: Path = RESOURCES, machine: Mapping[str, str] | None = None) -> dict[str, str]:
+    """By name of the package, what is required of it here, such as "numpy>=1.26".
 
     From the metadata of the installed program; in Slicer's module, which is not installed by pip, from the lists
-    beside it in ``resources``.
+    beside it in ``resources``. machine: values of requirements' markers, such as "sys_platform", instead of this one's.
     """
     try:
         lines: Iterable[str] = importlib.metadata.requires(DISTRIBUTION) or []
@@ -32,7 +32,21 @@ def needed_packages(resources: Path = RESOURCES) -> dict[str, str]:
         )
     # "; extra == ..." follows what only training or development needs.
     wanted = (line.split("#")[0].strip() for line in lines if "extra ==" not in line)
-    return {found[0]: line for line in wanted if (found := _NAME.match(line))}
+    parted = (line.partition(";")[::2] for line in wanted)
+    return {
+        found[0]: requirement.strip()
+        for requirement, marker in parted
+        if (found := _NAME.match(requirement)) and _applies(marker.strip(), machine)
+    }
+
+
+def _applies(marker: str, machine: Mapping[str, str] | None) -> bool:
+    """Whether a requirement is meant for the machine; True where packaging is missing: a finding of its own."""
+    try:
+        from packaging.markers import Marker
+    except ImportError:
+        return True
+    return not marker or Marker(marker).evaluate(dict(machine or {}))
 
 
 def is_recent(version: str, requirement: str) -> bool:
