@@ -47,9 +47,14 @@ class Cluster:
     def start_scheduler(self) -> None:
         arguments = ["--port", str(self.port), "--host", "127.0.0.1", "--no-dashboard"]
         self.scheduler = self._start("dask_scheduler", arguments, engine_environment())
-        while socket.socket().connect_ex(("127.0.0.1", self.port)):
-            assert self.scheduler.poll() is None
-            time.sleep(0.05)
+        while not self._answers():
+            if self.scheduler.poll() is not None:  # the port of the one before is not free yet
+                self.scheduler = self._start("dask_scheduler", arguments, engine_environment())
+            time.sleep(0.1)
+
+    def _answers(self) -> bool:
+        with socket.socket() as trial:
+            return trial.connect_ex(("127.0.0.1", self.port)) == 0
 
     def start_worker(self, **slow_engine: Any) -> subprocess.Popen[bytes]:
         environment = engine_environment(**slow_engine)
