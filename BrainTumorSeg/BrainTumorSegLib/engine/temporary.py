@@ -52,6 +52,11 @@ class Writer:
         """Whether it is known to have ended; False for a process of another machine or where that can't be known."""
         return self.machine == _machine() and not _is_running(self.pid, self.started)
 
+    @property
+    def is_at_work_here(self) -> bool:
+        """Whether it runs on this machine."""
+        return self.machine == _machine() and _is_running(self.pid, self.started)
+
 
 @dataclass(frozen=True)
 class Move:

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import csv
 import errno
-import hashlib
 import json
 import os
 import shutil
-import socket
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +26,7 @@ from BrainTumorSegLib.engine.files import atomic_path, output_errors
 from BrainTumorSegLib.engine.service.cohort.find import BATCH_FILE
 from BrainTumorSegLib.engine.service.cohort.rows import COLUMNS, DONE, StudyRow
 from BrainTumorSegLib.engine.service.cohort.study_files import StudyFiles
-from BrainTumorSegLib.engine.temporary import TEMPORARY_PREFIX
+from BrainTumorSegLib.engine.temporary import TEMPORARY_PREFIX, Writer, temporary_beside
 
 SCHEMA = 1
 SUMMARY_NAME = "summary.csv"
@@ -179,7 +177,7 @@ def new_folder(parent: Path) -> Iterator[Path]:
 
     Its name says which process of which machine makes it, so that what a killed one leaves is known.
     """
-    path = parent / f"{TEMPORARY_PREFIX}{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    path = temporary_beside(parent / "study")
     with output_errors(path):
         path.mkdir()
     try:
@@ -223,7 +221,7 @@ def publish(temporary: Path, target: Path, record: Record) -> StudyRow:
 
 def _set_aside(target: Path) -> None:
     """Take an earlier result out of the way; another process may have done so already."""
-    aside = target.with_name(f"{TEMPORARY_PREFIX}{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    aside = temporary_beside(target)
     with suppress(FileNotFoundError):
         target.rename(aside)
     shutil.rmtree(aside, ignore_errors=True)
@@ -244,53 +242,32 @@ def wait_for_orphans(folder: Path) -> None:
     Raises InputError if one does not.
     """
     deadline = time.monotonic() + ORPHAN_PATIENCE_S
-    for path in _half_done(folder):
-        while (owner := _owner(path)) is not None:
+    for path, writer in _half_done(folder):
+        while path.exists() and writer.is_at_work_here:
             if time.monotonic() > deadline:
                 raise InputError(
-                    f"Process {owner} of an earlier batch is still at work in {folder}.", "Wait for it, or end it."
+                    f"Process {writer.pid} of an earlier batch is still at work in {folder}.", "Wait for it, or end it."
                 )
             time.sleep(0.1)
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what ended processes have left half done."""
-    for path in _half_done(folder):
-        if _owner(path) is not None:
-            continue
-        machine = path.name.removeprefix(TEMPORARY_PREFIX).split("-")[0]
-        if machine == _machine() or _age_s(path) > _REMOTE_LEFTOVER_S:
+    """Remove the folders that ended processes have left half done."""
+    for path, writer in _half_done(folder):
+        if writer.is_dead or not (writer.is_at_work_here or _age_s(path) < _REMOTE_LEFTOVER_S):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _half_done(folder: Path) -> list[Path]:
-    return list(folder.glob(f"{TEMPORARY_PREFIX}*-*-*"))
-
-
-def _owner(path: Path) -> int | None:
-    """The process of this machine that still makes this folder."""
-    import psutil
-
-    machine, pid, _ = path.name.removeprefix(TEMPORARY_PREFIX).split("-", 2)
-    if machine != _machine() or not pid.isdigit():
-        return None
-    try:
-        process = psutil.Process(int(pid))
-        # A process that began after the folder was made only has the same number.
-        is_it = process.create_time() <= path.stat().st_ctime + 1 and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, OSError):
-        return None
-    return int(pid) if is_it else None
+def _half_done(folder: Path) -> list[tuple[Path, Writer]]:
+    """The folders for results that are not whole, and whose each is."""
+    found = ((path, Writer.of_name(path.name)) for path in folder.glob(f"{TEMPORARY_PREFIX}*") if path.is_dir())
+    return [(path, writer) for path, writer in found if writer is not None]
 
 
 def _age_s(path: Path) -> float:
     with suppress(OSError):
         return time.time() - path.stat().st_mtime
     return 0.0
-
-
-def _machine() -> str:
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 class Summary:
