@@ -36,6 +36,7 @@ def make_entry(name: str, content: bytes, **changes: Any) -> dict[str, Any]:
         "title": "A model",
         "description": "For tests.",
         "classifier": None,
+        "recommendation": {"threshold": 0.5, "gate": 0.1, "min_volume_ml": 0.25},
         "metrics": {"dice_mean": 0.9},
         "default": False,
     }

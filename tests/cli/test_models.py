@@ -26,6 +26,7 @@ def publish(folder: Path, name: str, task: Task, classifier: str | None = None) 
         title=f"Title of {name}",
         description=f"What {name} is.",
         classifier=classifier,
+        recommendation={"threshold": 0.5, "gate": 0.1, "min_volume_ml": 0.25},
         metrics={},
         default=classifier is not None,
     )

@@ -41,6 +41,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 "title": name,
                 "description": name,
                 "classifier": "slices" if name == "net" else None,
+                "recommendation": {"threshold": 0.5, "gate": 0.1, "min_volume_ml": 0.25},
                 "metrics": {},
                 "default": True,
             }

@@ -41,6 +41,7 @@ def install(source: Path, folder: Path) -> Path:
         "title": "Bright FLAIR",
         "description": "Says tumour where FLAIR is bright.",
         "classifier": None,
+        "recommendation": {"threshold": 0.5, "gate": 0.1, "min_volume_ml": 0.25},
         "metrics": {},
         "default": True,
     }

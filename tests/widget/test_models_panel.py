@@ -15,7 +15,19 @@ def entry(name: str, task: Task, classifier: str | None = None) -> ModelEntry:
     licence = "CC-BY-NC-SA-4.0"
     file = f"{name}-1.0.0.zip"
     return ModelEntry(
-        name, "1.0.0", task, file, "a" * 64, 19_200_000, licence, name.upper(), "What it is.", classifier, {}, True
+        name=name,
+        version="1.0.0",
+        task=task,
+        file=file,
+        sha256="a" * 64,
+        size_bytes=19_200_000,
+        licence=licence,
+        title=name.upper(),
+        description="What it is.",
+        classifier=classifier,
+        recommendation={"threshold": 0.5, "gate": 0.1, "min_volume_ml": 0.25},
+        metrics={},
+        default=True,
     )
 
 

@@ -107,6 +107,10 @@ def test_an_index_without_default_says_so() -> None:
         ({"task": ["segmentation"]}, "which is not 'segmentation' or"),
         ({"licence": ""}, "has licence '', which is not a text"),
         ({"default": "yes"}, "has default 'yes', which is not true or false"),
+        (
+            {"recommendation": {"threshold": 0.5}},
+            r"has recommendation .*which is not an object of the numbers threshold",
+        ),
         ({"metrics": []}, r"has metrics \[\], which is not a JSON object"),
         ({"classifier": "nobody"}, "names the classifier nobody, which is not in the index"),
         ({"classifier": "flair"}, "names the classifier flair, which is not in the index"),

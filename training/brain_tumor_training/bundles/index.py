@@ -9,6 +9,7 @@ from typing import Any
 
 from brain_tumor_training.bundles.description import LICENCE, BundleDescription
 from BrainTumorSegLib.engine.files import atomic_path
+from BrainTumorSegLib.engine.models.bundle import Recommendation
 from BrainTumorSegLib.engine.models.store import INDEX_FILE
 
 
@@ -50,6 +51,16 @@ def _index_entry(description: BundleDescription, path: Path, default: bool) -> d
         "title": description.title,
         "description": description.description,
         "classifier": description.classifier,
+        "recommendation": _used_by_default(description.recommendation),
         "metrics": dict(description.metrics),
         "default": default,
+    }
+
+
+def _used_by_default(recommendation: Recommendation) -> dict[str, float]:
+    """What of it is a setting: the temperature is none."""
+    return {
+        "threshold": recommendation.threshold,
+        "gate": recommendation.gate,
+        "min_volume_ml": recommendation.min_volume_ml,
     }

@@ -19,8 +19,9 @@ class ModelEntry:
     """One model as the index describes it.
 
     file: "NAME-VERSION.zip", a MONAI bundle. sha256: of that file, 64 lower-case hexadecimal digits. size_bytes: its
-    size. classifier: for a segmentation model, the name of its slice classifier, or None. metrics: patient-level
-    measures by name. default: whether this is the model of its task that is used when none is named.
+    size. classifier: for a segmentation model, the name of its slice classifier, or None. recommendation: what a run
+    uses where nothing is chosen, by the names of the settings: threshold, gate and min_volume_ml. metrics:
+    patient-level measures by name. default: whether this is the model of its task that is used when none is named.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ModelEntry:
     title: str
     description: str
     classifier: str | None
+    recommendation: Mapping[str, float] = field(hash=False)
     metrics: Mapping[str, object] = field(hash=False)
     default: bool
 
@@ -117,6 +119,13 @@ def _parse_entry(number: int, item: object) -> ModelEntry:
     return ModelEntry(**{**item, "task": Task(item["task"])})
 
 
+def _are_numbers(value: object) -> bool:
+    names = {"threshold", "gate", "min_volume_ml"}
+    return (
+        isinstance(value, dict) and value.keys() == names and all(type(one) in (int, float) for one in value.values())
+    )
+
+
 def _matches(pattern: str) -> Callable[[object], bool]:
     return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
@@ -132,6 +141,7 @@ _RULES: tuple[tuple[str, Callable[[object], bool], str], ...] = (
     ("title", _matches(r".+"), "a text"),
     ("description", _matches(r"(?s).+"), "a text"),
     ("classifier", lambda value: value is None or isinstance(value, str), "a name or null"),
+    ("recommendation", _are_numbers, "an object of the numbers threshold, gate and min_volume_ml"),
     ("metrics", lambda value: isinstance(value, dict), "a JSON object"),
     ("default", lambda value: isinstance(value, bool), "true or false"),
 )
