@@ -54,7 +54,10 @@ class BrainTumorSeg(ScriptedLoadableModule):
         parent.helpText = _(
             "Outlines lower-grade brain tumours (FLAIR abnormality) in MR studies, measures them and says which slices "
             "to look at twice. Choose the FLAIR volume, T1 and T1 with contrast where you have them, and click "
-            "<b>Segment tumour</b>.<br><b>Not a medical device.</b> See the "
+            "<b>Segment tumour</b>.<br>"
+            "Keys while this module is open: N and P go to the next and previous slice to review, X ticks it off, "
+            "O shows and hides the outline, comma and full stop lower and raise the threshold.<br>"
+            "<b>Not a medical device.</b> See the "
             '<a href="https://github.com/BrainTumorSeg/SlicerBrainTumorSeg">user guide</a>.'
         )
         parent.acknowledgementText = _(
@@ -100,11 +103,17 @@ class BrainTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return  # setup has failed, and Slicer has said so
         self.setParameterNode(None)
         self.removeObservers()
+        self.controller.shortcuts.remove()
         self.logic.shutdown()
 
     def enter(self):
         """Called each time the user opens the module. While another is open, the panel goes on following its job."""
         self.initializeParameterNode()
+        self.controller.shortcuts.setEnabled(True)
+
+    def exit(self):
+        """Called when another module is opened."""
+        self.controller.shortcuts.setEnabled(False)
 
     def onSceneStartClose(self, _caller, _event):
         """A running job has lost its study: end it and its process."""

@@ -40,7 +40,7 @@ _PROPERTIES = (
 
 _STYLED = (
     *("QTimer", "QWidget", "QLabel", "QPushButton", "QComboBox", "QCheckBox"),
-    *("QProgressBar", "QTableWidget", "QLineEdit", "QDoubleSpinBox"),
+    *("QShortcut", "QProgressBar", "QTableWidget", "QLineEdit", "QDoubleSpinBox"),
 )
 
 
@@ -534,6 +534,7 @@ class Shell:
         QtCore.QSettings().clear()
         for name in ("errorDisplay", "warningDisplay", "infoDisplay", "confirmOkCancelDisplay", "confirmYesNoDisplay"):
             setattr(slicer.util, name, self.dialogs.show)
+        slicer.util.mainWindow = lambda: getattr(self, "parent", None)
         slicer.util.selectModule = self.selectedModules.append
         slicer.util.getModuleWidget = lambda _name: self.segmentEditor
 

@@ -18,6 +18,7 @@ from BrainTumorSegLib import __version__
 from BrainTumorSegLib.engine.errors import BrainTumorSegError, InputError
 from BrainTumorSegLib.engine.output.seg_nrrd import TERMINOLOGY, TUMOUR_COLOUR, segment_tags
 from BrainTumorSegLib.scene.ownNodes import LESIONS, PROBABILITY, SLICE_SCORES, partOf
+from BrainTumorSegLib.scene.probabilityImport import offerProbability
 from BrainTumorSegLib.scene.provenance import (
     PROVENANCE_TAGS,
     isEdited,
@@ -189,6 +190,7 @@ def test_result_lies_in_the_study_of_flair(scene: Any, segment: Segment) -> None
     flair = addVolume(scene, "FLAIR")
     hierarchy.CreateItem(study, flair)
     result = segment(flair, probability=True)
+    offerProbability(result.segmentationNode)
     nodes = (result.segmentationNode, result.sliceScoresNode, result.lesionsNode, result.probabilityNode)
     assert {hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) for node in nodes} == {study}
 

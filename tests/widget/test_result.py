@@ -125,16 +125,16 @@ def test_a_burst_of_edits_is_measured_once(
     assert measured == [True]
 
 
-def test_moving_a_slider_looks_at_no_voxel(
+def test_a_change_of_a_setting_looks_at_no_voxel(
     shell: Any, panel: Any, result: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell.processEventsUntil(lambda: not panel.controller.isRunning)
     wait(shell, 0.2)
     digests = []
     monkeypatch.setattr(fingerprint, "_digest", lambda mask: digests.append(mask) or "")
-    panel.ui.recommendedCheckBox.click()
-    for value in (0.3, 0.35, 0.4):
-        panel.ui.minimumVolumeSpinBox.value = value
+    for _ in range(3):
+        panel.ui.gateCheckBox.click()
+        panel.ui.ttaCheckBox.click()
     wait(shell, 0.2)
     assert digests == []
 

@@ -19,6 +19,7 @@ from BrainTumorSegLib.client.session import EngineSession
 from BrainTumorSegLib.engine.errors import BrainTumorSegError, OutputError, Remedy
 from BrainTumorSegLib.jobs.activity import Activity, Failure, State, failureOf, failureOfEvent
 from BrainTumorSegLib.jobs.settings import JobSettings
+from BrainTumorSegLib.scene.probabilityImport import offerProbability
 from BrainTumorSegLib.scene.resultImport import EditedPolicy, ImportedResult, ResultFiles, importResult
 from BrainTumorSegLib.scene.studyExport import ExportedStudy, exportStudy
 from BrainTumorSegLib.scene.undo import SegmentationUndo
@@ -129,7 +130,7 @@ class SegmentationJob(Activity):
             "t1": str(study.t1.path) if study.t1 else None,
             "t1c": str(study.t1c.path) if study.t1c else None,
             "output": str(folder / "segmentation.seg.nrrd"),
-            "probability": str(folder / "probability.nrrd") if self._settings.keepProbability else None,
+            "probability": str(folder / "probability.nrrd"),
             "report": None,
             "preview": None,
             **self._settings.request(),
@@ -174,10 +175,11 @@ class SegmentationJob(Activity):
         assert self._study is not None, "set by _start"
         assert self._folder is not None, "set by _start"
         self._progress("import", 1.0)
-        probability = self._folder / "probability.nrrd" if self._settings.keepProbability else None
-        files = ResultFiles(self._folder / "segmentation.seg.nrrd", probability)
+        files = ResultFiles(self._folder / "segmentation.seg.nrrd", self._folder / "probability.nrrd")
         flair, target = _node(self._nodes.flair), _node(self._nodes.segmentation)
         self.result = importResult(files, report, self._study, flair, target, self._undo, self._policy)
+        if self._settings.keepProbability:
+            offerProbability(self.result.segmentationNode)
         self.report = report
         self.warnings += report["warnings"]
         self.remedies = tuple(Remedy(each) for each in report["remedies"])

@@ -11,8 +11,8 @@ from BrainTumorSegLib.engine.settings import RunSettings
 class JobSettings(RunSettings):
     """The engine's choices by its own names and rules, and what only a scene has.
 
-    keepProbability: also import the probability as a volume. Raises InputError for a value out of range, before
-    anything is exported.
+    keepProbability: offer the probability among the scene's volumes; it comes along hidden otherwise. Raises InputError
+    for a value out of range, before anything is exported.
     """
 
     keepProbability: bool = False

@@ -20,7 +20,9 @@ def isOwn(node: slicer.vtkMRMLNode) -> bool:
 
 def partOf(segmentationNode: slicer.vtkMRMLSegmentationNode, role: str) -> slicer.vtkMRMLNode | None:
     """The node that plays ``role`` (one of the names above) in a segmentation's result, if it is there."""
-    return segmentationNode.GetNodeReference(role)
+    node = segmentationNode.GetNodeReference(role)
+    # An ID may have come to belong to another node where the one that is meant was not saved with the scene.
+    return node if node is not None and node.GetAttribute(_OWN_ATTRIBUTE) == role else None
 
 
 def partOrNew(

@@ -59,6 +59,12 @@ def writeProvenance(
         segment.RemoveTag(name)
     description.applyTo(segment)
     segment.SetTag(INPUT_UIDS, json.dumps(dict(inputUids), separators=(",", ":")))
+    markWritten(segmentationNode, segmentId)
+
+
+def markWritten(segmentationNode: slicer.vtkMRMLSegmentationNode, segmentId: str) -> None:
+    """Remember that the segment holds now what the engine's probability and settings give, and no hand's work."""
+    segment = segmentationNode.GetSegmentation().GetSegment(segmentId)
     segment.SetTag(_FINGERPRINT, fingerprintOf(segmentationNode, segmentId).toText())
 
 
@@ -80,10 +86,15 @@ def ownSegmentIds(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[str
 def isEdited(segmentationNode: slicer.vtkMRMLSegmentationNode, segmentId: str) -> bool:
     """Whether someone has changed a segment of ours since the engine made it."""
     segment = segmentationNode.GetSegmentation().GetSegment(segmentId)
-    if tagOf(segment, ALGORITHM_TYPE) != AlgorithmType.AUTOMATIC.value:
+    if not isCalledAutomatic(segment):
         return True
     written = Fingerprint.ofText(tagOf(segment, _FINGERPRINT) or "")
     return not written.agreesWith(fingerprintOf(segmentationNode, segmentId))
+
+
+def isCalledAutomatic(segment: slicer.vtkSegment) -> bool:
+    """Whether a segment's tag says that nobody has edited it; what was just edited may not be marked yet."""
+    return tagOf(segment, ALGORITHM_TYPE) == AlgorithmType.AUTOMATIC.value
 
 
 def markEditedIfChanged(segmentationNode: slicer.vtkMRMLSegmentationNode) -> bool:

@@ -24,11 +24,16 @@ _MEASURED = "BrainTumorSeg.MeasuredFingerprint"
 
 def isMeasured(segmentationNode: slicer.vtkMRMLSegmentationNode) -> bool:
     """Whether the tables describe the segment as it is. Looks at every voxel of the segment and changes nothing."""
-    lesionsNode, ids = partOf(segmentationNode, LESIONS), ownSegmentIds(segmentationNode)
-    text = lesionsNode.GetAttribute(_MEASURED) if lesionsNode is not None else None
+    text, ids = measuredMark(segmentationNode), ownSegmentIds(segmentationNode)
     if not text or not ids:
         return False
     return Fingerprint.ofText(text).agreesWith(fingerprintOf(segmentationNode, ids[0]))
+
+
+def measuredMark(segmentationNode: slicer.vtkMRMLSegmentationNode) -> str:
+    """What ``markMeasured`` has remembered, "" for nothing: another text stands for other voxels."""
+    lesionsNode = partOf(segmentationNode, LESIONS)
+    return (lesionsNode.GetAttribute(_MEASURED) or "") if lesionsNode is not None else ""
 
 
 def markMeasured(segmentationNode: slicer.vtkMRMLSegmentationNode) -> None:
@@ -62,7 +67,7 @@ def remeasure(segmentationNode: slicer.vtkMRMLSegmentationNode) -> float:
 
     segmentId, flairNode, sliceScoresNode = _measured(segmentationNode)
     mask = maskOnVolume(segmentationNode, segmentId, flairNode)
-    geometry = _geometryOf(flairNode)
+    geometry = geometryOf(flairNode)
     lesions = [asdict(lesion) for lesion in find_lesions(mask, geometry)]
     order = AxialOrder.of(geometry)
     areas_mm2 = np.count_nonzero(order.to_axial(mask), axis=(1, 2)) * order.pixel_area_mm2
@@ -91,7 +96,7 @@ def _measured(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[str, An
 _REMEDY = "Segment the study again, or measure with the Segment Statistics module."
 
 
-def _geometryOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
+def geometryOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
     """The volume's grid in the world, from MRML's RAS to the engine's LPS."""
     from BrainTumorSegLib.engine.study.geometry import Geometry
 

@@ -13,7 +13,7 @@ import slicer
 
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.scene.ownNodes import PROBABILITY, removePart
-from BrainTumorSegLib.scene.probabilityImport import showProbability
+from BrainTumorSegLib.scene.probabilityImport import storeProbability
 from BrainTumorSegLib.scene.provenance import isEdited, ownSegmentIds, writeProvenance
 from BrainTumorSegLib.scene.registeredVolumes import showRegistered
 from BrainTumorSegLib.scene.remeasure import markMeasured
@@ -93,7 +93,7 @@ def importResult(
         removePart(target, PROBABILITY)
         probabilityNode = None
     else:
-        probabilityNode = showProbability(probability.astype(np.float32), flairNode, target)
+        probabilityNode = storeProbability(probability.astype(np.float32), flairNode, target)
     showRegistered(report, study, flairNode, target)
     sliceScoresNode = showSliceScores(report, target, f"{name} slices")
     lesionsNode = showLesions(report, target, f"{name} lesions")

@@ -22,9 +22,16 @@ def writeMask(
     segmentId: str,
     mask: Mask,
     volumeNode: slicer.vtkMRMLScalarVolumeNode,
+    startKji: tuple[int, int, int] = (0, 0, 0),
 ) -> None:
-    """Replace a segment's voxels by a mask [K, J, I] on a volume's grid; other segments stay as they are."""
+    """Replace a segment's voxels by a mask [K, J, I] on a volume's grid; other segments stay as they are.
+
+    startKji: the voxel of the grid at which the mask begins, where it is a part; there is nothing outside it.
+    """
     labelmap = _labelmapOf(mask, ijkToLocalOf(segmentationNode, volumeNode))
+    k, j, i = startKji
+    depth, rows, columns = mask.shape
+    labelmap.SetExtent(i, i + columns - 1, j, j + rows - 1, k, k + depth - 1)
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     if not logic.SetBinaryLabelmapToSegment(labelmap, segmentationNode, segmentId, logic.MODE_REPLACE):
         raise BrainTumorSegError(

@@ -6,16 +6,14 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import slicer
 import vtk
 
 from BrainTumorSegLib.scene.ownNodes import LESIONS, PROBABILITY, SLICE_SCORES, partOf, partOrNew, removePart
-from BrainTumorSegLib.scene.probabilityImport import showProbability
+from BrainTumorSegLib.scene.probabilityImport import placeProbability
 from BrainTumorSegLib.scene.subjectHierarchy import placeBeside
 
-# As many as Slicer's Segment Editor keeps by default; a segment is small, a probability volume about 10 MB.
+# As many as Slicer's Segment Editor keeps by default; a segment is small, a probability volume 10 to 20 MB.
 STATES_A_NODE = 5
 
 
@@ -30,11 +28,11 @@ class _Table:
 
 @dataclass(frozen=True)
 class _State:
-    """Copies of the segments, of the tables by role, and of the probability [K, J, I] where there was one."""
+    """Copies of the segments and of the tables by role; the probability itself, for nobody changes its voxels."""
 
     segmentation: slicer.vtkSegmentation
     tables: Mapping[str, _Table]
-    probability: npt.NDArray[np.float32] | None
+    probability: vtk.vtkImageData | None
 
 
 class SegmentationUndo:
@@ -74,8 +72,7 @@ def _stateOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> _State:
     segmentation.DeepCopy(segmentationNode.GetSegmentation())
     nodes = {role: partOf(segmentationNode, role) for role in (LESIONS, SLICE_SCORES)}
     probabilityNode = partOf(segmentationNode, PROBABILITY)
-    hasVoxels = probabilityNode is not None and probabilityNode.GetImageData() is not None
-    probability = np.array(slicer.util.arrayFromVolume(probabilityNode)) if hasVoxels else None
+    probability = probabilityNode.GetImageData() if probabilityNode is not None else None
     return _State(segmentation, {role: _copyOf(node) for role, node in nodes.items() if node is not None}, probability)
 
 
@@ -101,12 +98,10 @@ def _restoreTable(segmentationNode: slicer.vtkMRMLSegmentationNode, role: str, t
     placeBeside(node, segmentationNode)
 
 
-def _restoreProbability(
-    segmentationNode: slicer.vtkMRMLSegmentationNode, probability: npt.NDArray[np.float32] | None
-) -> None:
+def _restoreProbability(segmentationNode: slicer.vtkMRMLSegmentationNode, probability: vtk.vtkImageData | None) -> None:
     """The probability must be that of the segment shown, or not be there at all."""
     flairNode = segmentationNode.GetNodeReference(segmentationNode.GetReferenceImageGeometryReferenceRole())
     if probability is None or flairNode is None:
         removePart(segmentationNode, PROBABILITY)
     else:
-        showProbability(probability, flairNode, segmentationNode)
+        placeProbability(probability, flairNode, segmentationNode)

@@ -11,11 +11,13 @@ from slicer.i18n import tr as _
 from BrainTumorSegLib.application.diagnostics import diagnosticsText
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from BrainTumorSegLib.engine.models.index import ModelEntry
+from BrainTumorSegLib.engine.settings import MIN_VOLUME, THRESHOLD
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.jobs.activity import Activity, ChildWork, State
 from BrainTumorSegLib.jobs.segmentationJob import SegmentationJob
 from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.inputGuess import databaseTagReader, guessInputs
+from BrainTumorSegLib.scene.liveThreshold import Limits, limitsOf
 from BrainTumorSegLib.scene.resultImport import EditedPolicy, hasEditedTumour
 from BrainTumorSegLib.scene.studyExport import checkVolume
 from BrainTumorSegLib.scene.views import showResult
@@ -26,6 +28,7 @@ from BrainTumorSegLib.widget.modelsPanel import ModelsPanel, confirmDownload
 from BrainTumorSegLib.widget.parameters import BrainTumorSegParameterNode, jobSettings
 from BrainTumorSegLib.widget.resultPanel import ResultPanel
 from BrainTumorSegLib.widget.segmentPanel import SegmentPanel
+from BrainTumorSegLib.widget.shortcuts import Key, Shortcuts
 from BrainTumorSegLib.widget.words import failureText, remedyText
 
 
@@ -42,13 +45,24 @@ class Controller:
         self._areModelsKnown = False
         self._shownStudy: tuple[str, ...] = ()
         self._segmentPanel = SegmentPanel(ui)
-        self._resultPanel = ResultPanel(ui, logic.undo)
+        self._resultPanel = ResultPanel(ui, logic.undo, self._onUndone)
         self._modelChoice = ModelChoice(ui.modelComboBox, entries, self._onModelChosen, self._onModelUnknown)
         self._computerPanel = ComputerPanel(
             ui, requirementsPath, logic.startInstallation, logic.examine, self._diagnostics
         )
         self._modelsPanel = ModelsPanel(ui, entries, self._startModelWork, self._computerPanel.missingText)
         connectClicks(ui, {"segmentButton": self.onSegment, "guessButton": self.guessInputs})
+        navigator = self._resultPanel.navigator
+        self.shortcuts = Shortcuts(
+            {
+                Key.NEXT: navigator.goToNext,
+                Key.PREVIOUS: navigator.goToPrevious,
+                Key.REVIEWED: navigator.toggleReviewed,
+                Key.OUTLINE: self._resultPanel.toggleOutline,
+                Key.LOWER: lambda: self._stepThreshold(-1),
+                Key.HIGHER: lambda: self._stepThreshold(1),
+            }
+        )
 
     @property
     def isRunning(self) -> bool:
@@ -72,11 +86,43 @@ class Controller:
         self._modelChoice.show(parameters.model)
         self._ui.thresholdSlider.enabled = not parameters.recommended
         self._ui.minimumVolumeSpinBox.enabled = not parameters.recommended
+        self._showRecommendation(parameters)
         self._resultPanel.show(parameters.segmentation, parameters.flair)
+        if not self.isRunning and self._resultPanel.threshold.follow(_limitsOf(parameters)):
+            self._resultPanel.show(parameters.segmentation, parameters.flair)
         if self.isRunning and self.activity is not None:
             self._segmentPanel.showActivity(self.activity)
         else:
             self._segmentPanel.showReady(self._missing())
+
+    def _showRecommendation(self, parameters: BrainTumorSegParameterNode) -> None:
+        """While the model's recommendation is used, the fields show it; unticked, they begin with it."""
+        recommended = self._modelsPanel.recommendation(parameters.model)
+        if not parameters.recommended or recommended is None or not _isInPanel(recommended):
+            return
+        if _limitsOf(parameters) == recommended:
+            return
+        with slicer.util.NodeModify(parameters.parameterNode):
+            parameters.threshold = recommended.threshold
+            parameters.minimumVolume_ml = recommended.minimumVolume_ml
+
+    def _stepThreshold(self, steps: int) -> None:
+        """Move the threshold's slider, which begins at the recommendation."""
+        if self.parameters is not None:
+            self.parameters.recommended = False
+            slider = self._ui.thresholdSlider
+            slider.value = min(slider.maximum, max(slider.minimum, slider.value + steps * slider.singleStep))
+
+    def _onUndone(self) -> None:
+        """The fields show what the result has again; it is already as they say."""
+        parameters = self.parameters
+        limits = limitsOf(parameters.segmentation) if parameters is not None and parameters.segmentation else None
+        if parameters is None or limits is None or not _isInPanel(limits) or limits == _limitsOf(parameters):
+            return
+        self._resultPanel.threshold.forget()
+        with slicer.util.NodeModify(parameters.parameterNode):
+            parameters.recommended = limits == self._modelsPanel.recommendation(parameters.model)
+            parameters.threshold, parameters.minimumVolume_ml = limits.threshold, limits.minimumVolume_ml
 
     def _forgetStudy(self, study: tuple[str, ...]) -> None:
         """What was said of another study is not true of this one."""
@@ -213,6 +259,7 @@ class Controller:
     def _onModelChosen(self, name: str) -> None:
         if self.parameters is not None and self.parameters.model != name:
             self._areModelsKnown = False
+            self._resultPanel.threshold.forget()  # another model's recommendation is not about the shown result
             self.parameters.model = name
 
     def _onModelUnknown(self, name: str) -> None:
@@ -231,6 +278,16 @@ class Controller:
         return diagnosticsText(application, settings, stage, failure, findings, names)
 
 
+def _limitsOf(parameters: BrainTumorSegParameterNode) -> Limits:
+    return Limits(parameters.threshold, parameters.minimumVolume_ml)
+
+
+def _isInPanel(limits: Limits) -> bool:
+    """Whether the fields can show them: the console and the index know no such bounds."""
+    given = ((limits.threshold, THRESHOLD.in_panel), (limits.minimumVolume_ml, MIN_VOLUME.in_panel))
+    return all(bounds is not None and bounds[0] <= value <= bounds[1] for value, bounds in given)
+
+
 def _studyOf(parameters: BrainTumorSegParameterNode) -> tuple[str, ...]:
     """IDs of the nodes that the panel speaks of."""
     return tuple(node.GetID() if node else "" for node in (parameters.flair, parameters.segmentation))
@@ -244,7 +301,7 @@ def _policy(segmentationNode: Any) -> EditedPolicy:
         _(
             "This segmentation was corrected by hand.\n\nReplace it by the new result?\n"
             "'No' keeps it and puts the new result into another segmentation.\n"
-            "After 'Yes', 'Undo result' brings it back."
+            "After 'Yes', 'Undo' brings it back."
         ),
         _("Corrected segmentation"),
     )

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from BrainTumorSegLib.engine.errors import ModelError
 from BrainTumorSegLib.engine.models.index import ModelEntry, ModelIndex
 from BrainTumorSegLib.jobs.activity import ChildWork, State
+from BrainTumorSegLib.scene.liveThreshold import Limits
 from BrainTumorSegLib.widget.clicks import connectClicks, visibly
 from BrainTumorSegLib.widget.tables import fillTable, prepareTable
 from BrainTumorSegLib.widget.words import failureText, runningText, sizeText
@@ -96,6 +97,13 @@ class ModelsPanel:
             return ModelIndex(tuple(self._entries)).needed(name or None)
         except ModelError:
             return ()
+
+    def recommendation(self, name: str) -> Limits | None:
+        """What the model of that name, "" for the recommended one, uses by itself; None for one that is not here."""
+        model = next(iter(self.withClassifier(name)), None)
+        if model is None:
+            return None
+        return Limits(model.recommendation["threshold"], model.recommendation["min_volume_ml"])
 
     def onWorkChanged(self, work: ChildWork) -> None:
         """Show how an action goes and, at its end, what is on the disk now."""

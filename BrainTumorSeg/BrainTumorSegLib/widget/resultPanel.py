@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from BrainTumorSegLib.scene.undo import SegmentationUndo
 from BrainTumorSegLib.widget.clicks import connectClicks, visibly
 from BrainTumorSegLib.widget.navigatorPanel import NavigatorPanel
 from BrainTumorSegLib.widget.tables import fillTable, prepareTable
+from BrainTumorSegLib.widget.thresholdPanel import ThresholdPanel
 
 FOLLOW_MS = 50
 """How long after an edit the tables follow it: edits that come in a burst are measured once."""
@@ -27,15 +29,16 @@ FOLLOW_MS = 50
 class ResultPanel:
     """Shows the result that lies in the selected segmentation, also one that was loaded with a scene.
 
-    ui: the widgets of the .ui by name. undo: the states before each result.
+    ui: the widgets of the .ui by name. undo: the states before each change. onUndone: called after one was taken back.
     """
 
-    def __init__(self, ui: Any, undo: SegmentationUndo) -> None:
-        self._ui, self._undo = ui, undo
+    def __init__(self, ui: Any, undo: SegmentationUndo, onUndone: Callable[[], None]) -> None:
+        self._ui, self._undo, self._onUndone = ui, undo, onUndone
         self._segmentationId = ""
         self._flairId = ""
         self._problem = ""
         self.navigator = NavigatorPanel(ui)
+        self.threshold = ThresholdPanel(ui, undo)
         self._watch = SegmentWatch(self._followSoon)
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
@@ -71,17 +74,20 @@ class ResultPanel:
         node = self._segmentation
         if node is None or partOf(node, LESIONS) is None:
             return
+        before = self._problem
         try:
-            followEdits(node)
+            hasChanged = followEdits(node)
             self._problem = ""
         except BrainTumorSegError as error:
-            self._problem = str(error)
-        self._refresh()
+            hasChanged, self._problem = False, str(error)
+        if hasChanged or self._problem != before:
+            self._refresh()
 
     def _refresh(self) -> None:
         self._fillTable()
         self._updateButtons()
         self.navigator.show(self._segmentation, self._flair)
+        self.threshold.show(self._segmentation)
 
     @property
     def _segmentation(self) -> Any:
@@ -139,6 +145,14 @@ class ResultPanel:
         node.CreateDefaultDisplayNodes()
         node.GetDisplayNode().SetVisibility3D(isShown)
 
+    def toggleOutline(self) -> None:
+        """Show or hide the outline in the slice views, to see what lies below it."""
+        node = self._segmentation
+        if node is not None:
+            node.CreateDefaultDisplayNodes()
+            display = node.GetDisplayNode()
+            display.SetVisibility2D(not display.GetVisibility2D())
+
     def onLesionClicked(self, row: int, _column: int) -> None:
         """Bring the slice views to the clicked lesion."""
         rows = _lesionRows(self._segmentation)
@@ -148,8 +162,9 @@ class ResultPanel:
     def onUndo(self) -> None:
         """Bring back what the last result replaced, segments, tables and probability."""
         if self._segmentation is not None and self._undo.restore(self._segmentation):
-            self._ui.statusLabel.text = _("The segmentation is as before the last result.")
+            self._ui.statusLabel.text = _("The segmentation is as before the last change.")
             self._refresh()
+            self._onUndone()
 
     def onExport(self) -> None:
         """Ask for a folder and write the result into it."""
