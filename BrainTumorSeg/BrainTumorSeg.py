@@ -101,6 +101,7 @@ class BrainTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Called before a reload and when the application closes."""
         if self.controller is None:
             return  # setup has failed, and Slicer has said so
+        self.controller.leave()
         self.setParameterNode(None)
         self.removeObservers()
         self.controller.shortcuts.remove()
@@ -113,7 +114,7 @@ class BrainTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def exit(self):
         """Called when another module is opened."""
-        self.controller.shortcuts.setEnabled(False)
+        self.controller.leave()
 
     def onSceneStartClose(self, _caller, _event):
         """A running job has lost its study: end it and its process."""

@@ -9,7 +9,7 @@ import slicer
 
 from BrainTumorSegLib.engine.settings import MIN_VOLUME, THRESHOLD
 from BrainTumorSegLib.scene.ownNodes import LESIONS, PROBABILITY, SLICE_SCORES, partOf
-from BrainTumorSegLib.scene.provenance import isCalledAutomatic, markWritten, ownSegmentIds, tagOf
+from BrainTumorSegLib.scene.provenance import isCalledAutomatic, markWritten, tagOf, tumourSegmentIds
 from BrainTumorSegLib.scene.remeasure import geometryOf, markMeasured, measuredMark
 from BrainTumorSegLib.scene.resultTables import setSliceAreas, showLesions
 from BrainTumorSegLib.scene.segmentVoxels import writeMask
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from BrainTumorSegLib.engine.measurement.sweep import ThresholdSweep
 
 SURFACE = "Closed surface"
+assert THRESHOLD.in_panel is not None, "the panel has a slider for it"
+LOWEST, HIGHEST = THRESHOLD.in_panel
 
 _THRESHOLD_TAG = f"BrainTumorSeg.{THRESHOLD.tag}"
 _MIN_VOLUME_TAG = f"BrainTumorSeg.{MIN_VOLUME.tag}"
@@ -34,7 +36,7 @@ class Limits:
 
 def limitsOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> Limits | None:
     """The limits with which a result was outlined, by its segment's tags; None for what is no result."""
-    ids = ownSegmentIds(segmentationNode)
+    ids = tumourSegmentIds(segmentationNode)
     if not ids:
         return None
     segment = segmentationNode.GetSegmentation().GetSegment(ids[0])
@@ -53,7 +55,7 @@ def canFollow(segmentationNode: slicer.vtkMRMLSegmentationNode) -> bool:
         return False
     if None in (partOf(segmentationNode, LESIONS), partOf(segmentationNode, SLICE_SCORES)):
         return False
-    ids = ownSegmentIds(segmentationNode)
+    ids = tumourSegmentIds(segmentationNode)
     return len(ids) == 1 and isCalledAutomatic(segmentationNode.GetSegmentation().GetSegment(ids[0]))
 
 
@@ -75,7 +77,7 @@ class LiveThreshold:
         if measuredMark(segmentationNode) != self._lastWritten:
             self._undo.save(segmentationNode)
         flairNode = segmentationNode.GetNodeReference(segmentationNode.GetReferenceImageGeometryReferenceRole())
-        segmentId = ownSegmentIds(segmentationNode)[0]
+        segmentId = tumourSegmentIds(segmentationNode)[0]
         segmentationNode.RemoveClosedSurfaceRepresentation()
         writeMask(segmentationNode, segmentId, outline.mask, flairNode, outline.start_kji)
         segment = segmentationNode.GetSegmentation().GetSegment(segmentId)
@@ -98,10 +100,11 @@ class LiveThreshold:
 
         flairNode = segmentationNode.GetNodeReference(segmentationNode.GetReferenceImageGeometryReferenceRole())
         probabilityNode = partOf(segmentationNode, PROBABILITY)
+        assert probabilityNode is not None, "canFollow has looked"
         geometry = geometryOf(flairNode)
         source = (probabilityNode.GetImageData(), probabilityNode.GetImageData().GetMTime(), geometry)
         if self._sweep is None or source != self._source:
             probability = slicer.util.arrayFromVolume(probabilityNode)
-            self._sweep = ThresholdSweep(probability, geometry, THRESHOLD.in_panel[0])
+            self._sweep = ThresholdSweep(probability, geometry, LOWEST)
             self._source = source
         return self._sweep

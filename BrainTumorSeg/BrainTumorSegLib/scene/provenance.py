@@ -15,6 +15,7 @@ from BrainTumorSegLib.scene.segmentDescription import SegmentDescription
 ALGORITHM_TYPE = "DICOM.SegmentAlgorithmType"
 INPUT_UIDS = "BrainTumorSeg.InputUids"
 _FINGERPRINT = "BrainTumorSeg.Fingerprint"
+_PART = "BrainTumorSeg.Part"
 
 # The engine's tags (engine/output/seg_nrrd.py) and ours; VTK's Python can't list the tags that a segment has.
 PROVENANCE_TAGS = (
@@ -81,6 +82,31 @@ def ownSegmentIds(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[str
     segmentation = segmentationNode.GetSegmentation()
     ids = (segmentation.GetNthSegmentID(index) for index in range(segmentation.GetNumberOfSegments()))
     return tuple(each for each in ids if tagOf(segmentation.GetSegment(each), _FINGERPRINT) is not None)
+
+
+def tumourSegmentIds(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[str, ...]:
+    """The segments that together are the tumour: one, or one a lesion after they were split; () for no result."""
+    ids = ownSegmentIds(segmentationNode)
+    segmentation = segmentationNode.GetSegmentation()
+    if not ids or tagOf(segmentation.GetSegment(ids[0]), _PART) is None:
+        return ids[:1]
+    return tuple(each for each in ids if tagOf(segmentation.GetSegment(each), _PART) is not None)
+
+
+def markPart(segment: slicer.vtkSegment, isPart: bool) -> None:
+    """Say in a segment's tags whether it is one lesion of several."""
+    if isPart:
+        segment.SetTag(_PART, "lesion")
+    else:
+        segment.RemoveTag(_PART)
+
+
+def copyProvenance(source: slicer.vtkSegment, target: slicer.vtkSegment) -> None:
+    """Give a segment the terminology and provenance of the one from which it was made."""
+    for name in (*PROVENANCE_TAGS, _FINGERPRINT, "TerminologyEntry"):
+        text = tagOf(source, name)
+        if text is not None:
+            target.SetTag(name, text)
 
 
 def isEdited(segmentationNode: slicer.vtkMRMLSegmentationNode, segmentId: str) -> bool:

@@ -11,9 +11,9 @@ import slicer
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.scene.fingerprint import Fingerprint, fingerprintOf
 from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf
-from BrainTumorSegLib.scene.provenance import markEditedIfChanged, ownSegmentIds
+from BrainTumorSegLib.scene.provenance import markEditedIfChanged, tumourSegmentIds
 from BrainTumorSegLib.scene.resultTables import setSliceAreas, showLesions
-from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume
+from BrainTumorSegLib.scene.segmentVoxels import Mask, maskOnVolume
 from BrainTumorSegLib.scene.volumeGeometry import ijkToWorld
 
 if TYPE_CHECKING:
@@ -23,11 +23,17 @@ _MEASURED = "BrainTumorSeg.MeasuredFingerprint"
 
 
 def isMeasured(segmentationNode: slicer.vtkMRMLSegmentationNode) -> bool:
-    """Whether the tables describe the segment as it is. Looks at every voxel of the segment and changes nothing."""
-    text, ids = measuredMark(segmentationNode), ownSegmentIds(segmentationNode)
-    if not text or not ids:
-        return False
-    return Fingerprint.ofText(text).agreesWith(fingerprintOf(segmentationNode, ids[0]))
+    """Whether the tables describe the tumour as it is. Looks at every voxel of its segments and changes nothing."""
+    known = measuredMark(segmentationNode).splitlines()
+    ids = tumourSegmentIds(segmentationNode)
+    return (
+        bool(ids)
+        and len(known) == len(ids)
+        and all(
+            Fingerprint.ofText(text).agreesWith(fingerprintOf(segmentationNode, segmentId))
+            for text, segmentId in zip(known, ids, strict=True)
+        )
+    )
 
 
 def measuredMark(segmentationNode: slicer.vtkMRMLSegmentationNode) -> str:
@@ -37,10 +43,11 @@ def measuredMark(segmentationNode: slicer.vtkMRMLSegmentationNode) -> str:
 
 
 def markMeasured(segmentationNode: slicer.vtkMRMLSegmentationNode) -> None:
-    """Remember with the table of lesions that it describes the segment as it is now."""
-    lesionsNode, ids = partOf(segmentationNode, LESIONS), ownSegmentIds(segmentationNode)
-    if lesionsNode is not None and ids:
-        lesionsNode.SetAttribute(_MEASURED, fingerprintOf(segmentationNode, ids[0]).toText())
+    """Remember with the table of lesions that it describes the tumour as it is now."""
+    lesionsNode = partOf(segmentationNode, LESIONS)
+    if lesionsNode is not None:
+        marks = [fingerprintOf(segmentationNode, each).toText() for each in tumourSegmentIds(segmentationNode)]
+        lesionsNode.SetAttribute(_MEASURED, "\n".join(marks))
 
 
 def followEdits(segmentationNode: slicer.vtkMRMLSegmentationNode) -> bool:
@@ -56,7 +63,7 @@ def followEdits(segmentationNode: slicer.vtkMRMLSegmentationNode) -> bool:
 
 
 def remeasure(segmentationNode: slicer.vtkMRMLSegmentationNode) -> float:
-    """Bring lesions and slice areas up to date with the first segment of ours; return its volume in mL.
+    """Bring lesions and slice areas up to date with the tumour's segments; return their volume in mL.
 
     Measured on the FLAIR from which the segmentation was made, in world coordinates. Raises InputError if that volume
     or the result's tables are gone.
@@ -65,8 +72,8 @@ def remeasure(segmentationNode: slicer.vtkMRMLSegmentationNode) -> float:
     from BrainTumorSegLib.engine.measurement.lesions import find_lesions
     from BrainTumorSegLib.engine.study.axial import AxialOrder
 
-    segmentId, flairNode, sliceScoresNode = _measured(segmentationNode)
-    mask = maskOnVolume(segmentationNode, segmentId, flairNode)
+    flairNode, sliceScoresNode = _measured(segmentationNode)
+    mask = tumourMask(segmentationNode, flairNode)
     geometry = geometryOf(flairNode)
     lesions = [asdict(lesion) for lesion in find_lesions(mask, geometry)]
     order = AxialOrder.of(geometry)
@@ -80,17 +87,25 @@ def remeasure(segmentationNode: slicer.vtkMRMLSegmentationNode) -> float:
     return float(mask.sum()) * geometry.voxel_volume_ml
 
 
-def _measured(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[str, Any, Any]:
-    """The segment, its FLAIR volume and its slice scores."""
+def tumourMask(segmentationNode: slicer.vtkMRMLSegmentationNode, flairNode: slicer.vtkMRMLScalarVolumeNode) -> Mask:
+    """The tumour, whatever the number of its segments, as bool [K, J, I] on FLAIR's grid."""
+    mask = np.zeros(flairNode.GetImageData().GetDimensions()[::-1], bool)
+    for segmentId in tumourSegmentIds(segmentationNode):
+        mask |= maskOnVolume(segmentationNode, segmentId, flairNode)
+    return mask
+
+
+def _measured(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[Any, Any]:
+    """The tumour's FLAIR volume and its slice scores."""
     flairNode = segmentationNode.GetNodeReference(segmentationNode.GetReferenceImageGeometryReferenceRole())
-    ids = ownSegmentIds(segmentationNode)
+    ids = tumourSegmentIds(segmentationNode)
     lesionsNode, sliceScoresNode = (partOf(segmentationNode, role) for role in (LESIONS, SLICE_SCORES))
     if flairNode is None or flairNode.GetImageData() is None or not ids or None in (lesionsNode, sliceScoresNode):
         raise InputError(
             "The tumour can't be measured: its segment, its FLAIR volume or its tables are not in the scene any more.",
             _REMEDY,
         )
-    return ids[0], flairNode, sliceScoresNode
+    return flairNode, sliceScoresNode
 
 
 _REMEDY = "Segment the study again, or measure with the Segment Statistics module."

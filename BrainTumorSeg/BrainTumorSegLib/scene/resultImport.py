@@ -12,6 +12,7 @@ import numpy as np
 import slicer
 
 from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.scene.lesions import joinLesions
 from BrainTumorSegLib.scene.ownNodes import PROBABILITY, removePart
 from BrainTumorSegLib.scene.probabilityImport import storeProbability
 from BrainTumorSegLib.scene.provenance import isEdited, ownSegmentIds, writeProvenance
@@ -85,6 +86,7 @@ def importResult(
     undoable = target.GetSegmentation().GetNumberOfSegments() > 0
     if undoable:
         undo.save(target)
+        joinLesions(target)
     segmentId = _writeSegment(target, segmented.voxels != 0, flairNode, description)
     writeProvenance(target, segmentId, description, study.inputUids())
     target.CreateClosedSurfaceRepresentation()

@@ -25,7 +25,7 @@ from BrainTumorSegLib.widget.clicks import connectClicks
 from BrainTumorSegLib.widget.computerPanel import ComputerPanel
 from BrainTumorSegLib.widget.modelChoice import ModelChoice
 from BrainTumorSegLib.widget.modelsPanel import ModelsPanel, confirmDownload
-from BrainTumorSegLib.widget.parameters import BrainTumorSegParameterNode, jobSettings
+from BrainTumorSegLib.widget.parameters import BrainTumorSegParameterNode, jobSettings, setLimits
 from BrainTumorSegLib.widget.resultPanel import ResultPanel
 from BrainTumorSegLib.widget.segmentPanel import SegmentPanel
 from BrainTumorSegLib.widget.shortcuts import Key, Shortcuts
@@ -102,9 +102,7 @@ class Controller:
             return
         if _limitsOf(parameters) == recommended:
             return
-        with slicer.util.NodeModify(parameters.parameterNode):
-            parameters.threshold = recommended.threshold
-            parameters.minimumVolume_ml = recommended.minimumVolume_ml
+        setLimits(parameters, recommended, recommended=True)
 
     def _stepThreshold(self, steps: int) -> None:
         """Move the threshold's slider, which begins at the recommendation."""
@@ -120,15 +118,18 @@ class Controller:
         if parameters is None or limits is None or not _isInPanel(limits) or limits == _limitsOf(parameters):
             return
         self._resultPanel.threshold.forget()
-        with slicer.util.NodeModify(parameters.parameterNode):
-            parameters.recommended = limits == self._modelsPanel.recommendation(parameters.model)
-            parameters.threshold, parameters.minimumVolume_ml = limits.threshold, limits.minimumVolume_ml
+        setLimits(parameters, limits, recommended=limits == self._modelsPanel.recommendation(parameters.model))
 
     def _forgetStudy(self, study: tuple[str, ...]) -> None:
         """What was said of another study is not true of this one."""
         if study != self._shownStudy and not self.isRunning:
             self._shownStudy = study
             self._segmentPanel.showText("")
+
+    def leave(self) -> None:
+        """Another module is opened: nothing of this one's stays over the views or on the keys."""
+        self.shortcuts.setEnabled(False)
+        self._resultPanel.overlay.hide()
 
     def guessInputsOnce(self) -> None:
         """Choose the volumes unless the user has chosen any: a T1 that was left out stays out."""

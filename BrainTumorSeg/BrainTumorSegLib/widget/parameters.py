@@ -5,12 +5,14 @@ from __future__ import annotations
 import enum
 from typing import Annotated
 
+import slicer
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from BrainTumorSegLib.engine.settings import MIN_VOLUME, THRESHOLD
 from BrainTumorSegLib.jobs.settings import JobSettings
+from BrainTumorSegLib.scene.liveThreshold import Limits
 
 
 class Device(enum.Enum):
@@ -82,3 +84,10 @@ def jobSettings(parameters: BrainTumorSegParameterNode) -> JobSettings:
         register=parameters.registration.value,
         keepProbability=parameters.keepProbability,
     )
+
+
+def setLimits(parameters: BrainTumorSegParameterNode, limits: Limits, recommended: bool) -> None:
+    """Set threshold and smallest lesion at once, so that nobody sees one without the other."""
+    with slicer.util.NodeModify(parameters.parameterNode):  # type: ignore[attr-defined] # the wrapper adds it
+        parameters.recommended = recommended
+        parameters.threshold, parameters.minimumVolume_ml = limits.threshold, limits.minimumVolume_ml

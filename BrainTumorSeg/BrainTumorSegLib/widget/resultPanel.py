@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
+from BrainTumorSegLib.scene.lesions import isSplit, joinLesions, removeLesion, splitLesions
 from BrainTumorSegLib.scene.ownNodes import LESIONS, partOf
 from BrainTumorSegLib.scene.remeasure import followEdits
 from BrainTumorSegLib.scene.resultExport import writeResultFolder
@@ -19,6 +20,7 @@ from BrainTumorSegLib.scene.segmentWatch import SegmentWatch
 from BrainTumorSegLib.scene.undo import SegmentationUndo
 from BrainTumorSegLib.widget.clicks import connectClicks, visibly
 from BrainTumorSegLib.widget.navigatorPanel import NavigatorPanel
+from BrainTumorSegLib.widget.overlayPanel import OverlayPanel
 from BrainTumorSegLib.widget.tables import fillTable, prepareTable
 from BrainTumorSegLib.widget.thresholdPanel import ThresholdPanel
 
@@ -39,6 +41,8 @@ class ResultPanel:
         self._problem = ""
         self.navigator = NavigatorPanel(ui)
         self.threshold = ThresholdPanel(ui, undo)
+        self.overlay = OverlayPanel(ui)
+        self._isFilling = False
         self._watch = SegmentWatch(self._followSoon)
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
@@ -46,12 +50,14 @@ class ResultPanel:
         self._timer.connect("timeout()", visibly(self._follow))
         prepareTable(ui.measurementsTable, wideColumn=4)
         ui.measurementsTable.connect("cellClicked(int,int)", visibly(self.onLesionClicked))
+        ui.measurementsTable.connect("cellChanged(int,int)", visibly(self.onLesionTicked))
         ui.show3DButton.connect("toggled(bool)", visibly(self.onShow3D))
         connectClicks(
             ui,
             {
                 "editButton": self.onEdit,
                 "undoButton": self.onUndo,
+                "splitButton": self.onSplit,
                 "exportButton": self.onExport,
             },
         )
@@ -88,6 +94,7 @@ class ResultPanel:
         self._updateButtons()
         self.navigator.show(self._segmentation, self._flair)
         self.threshold.show(self._segmentation)
+        self.overlay.show(self._segmentation)
 
     @property
     def _segmentation(self) -> Any:
@@ -104,7 +111,11 @@ class ResultPanel:
         lesions = [texts for texts, _centroid in _lesionRows(self._segmentation)]
         total_ml = sum(float(texts[1]) for texts in lesions)
         total = [[_("All"), f"{total_ml:.2f}", "", "", ""]] if lesions else []
+        self._isFilling = True
         fillTable(self._ui.measurementsTable, lesions + total, numberColumns=range(5))
+        for row in range(len(lesions)):
+            self._ui.measurementsTable.item(row, 0).setCheckState(qt.Qt.Checked)
+        self._isFilling = False
         self._ui.resultLabel.text = self._resultText(len(lesions))
 
     def _resultText(self, lesions: int) -> str:
@@ -122,6 +133,11 @@ class ResultPanel:
         self._ui.show3DButton.enabled = node is not None and node.GetSegmentation().GetNumberOfSegments() > 0
         hasResult = node is not None and partOf(node, LESIONS) is not None
         self._ui.exportButton.enabled = hasResult
+        split = node is not None and isSplit(node)
+        rows = len(_lesionRows(node))
+        self._ui.splitButton.text = _("Join lesions again") if split else _("Split lesions into segments")
+        self._ui.splitButton.enabled = hasResult and (split or rows > 1)
+        self._ui.moreCollapsibleButton.visible = hasResult
         self._ui.undoButton.enabled = node is not None and self._undo.isAvailable(node)
         self._ui.show3DButton.blockSignals(True)
         self._ui.show3DButton.checked = _isShown3D(node)
@@ -159,8 +175,42 @@ class ResultPanel:
         if row < len(rows):
             showPosition(rows[row][1])
 
+    def onLesionTicked(self, row: int, column: int) -> None:
+        """A lesion was ticked off: it leaves the segment."""
+        item = self._ui.measurementsTable.item(row, column)
+        if self._isFilling or column != 0 or item.checkState() == qt.Qt.Checked:
+            return
+        rows = _lesionRows(self._segmentation)
+        if row >= len(rows):
+            return
+        texts = rows[row][0]
+        self._change(lambda: removeLesion(self._segmentation, int(texts[0]), self._undo))
+        said = _("Lesion {number} ({volume} mL) was taken out. 'Undo' brings it back.")
+        self._ui.statusLabel.text = said.format(number=texts[0], volume=texts[1])
+
+    def onSplit(self) -> None:
+        """Give each lesion a segment of its own, or join them again."""
+        node = self._segmentation
+        if isSplit(node):
+            self._undo.save(node)
+            self._change(lambda: joinLesions(node))
+        else:
+            self._change(lambda: splitLesions(node, self._undo))
+
+    def _change(self, change: Callable[[], None]) -> None:
+        """Do it and show what came of it, with the surface that was there before."""
+        node = self._segmentation
+        hadSurface = _isShown3D(node)
+        try:
+            change()
+        finally:
+            if hadSurface:
+                node.CreateClosedSurfaceRepresentation()
+            self._refresh()
+
     def onUndo(self) -> None:
         """Bring back what the last result replaced, segments, tables and probability."""
+        self.overlay.hide()
         if self._segmentation is not None and self._undo.restore(self._segmentation):
             self._ui.statusLabel.text = _("The segmentation is as before the last change.")
             self._refresh()

@@ -7,8 +7,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from BrainTumorSegLib.engine.settings import THRESHOLD
-from BrainTumorSegLib.scene.liveThreshold import SURFACE, Limits, LiveThreshold, canFollow, limitsOf
+from BrainTumorSegLib.scene.liveThreshold import HIGHEST, LOWEST, SURFACE, Limits, LiveThreshold, canFollow, limitsOf
 from BrainTumorSegLib.scene.undo import SegmentationUndo
 from BrainTumorSegLib.widget.clicks import visibly
 
@@ -77,9 +76,8 @@ class ThresholdPanel:
             return ""
         if not canFollow(node):
             return _("The shown outline does not follow: it was corrected, or its probability is not in the scene.")
-        low, high = THRESHOLD.in_panel
-        around = [max(low, limits.threshold - _STEP), limits.threshold, min(high, limits.threshold + _STEP)]
-        if not low <= limits.threshold <= high:
+        around = [max(LOWEST, limits.threshold - _STEP), limits.threshold, min(HIGHEST, limits.threshold + _STEP)]
+        if not LOWEST <= limits.threshold <= HIGHEST:
             return _("The shown outline was made at {threshold:g}.").format(threshold=limits.threshold)
         below, volume, above = (self._live.volume_ml(node, Limits(each, limits.minimumVolume_ml)) for each in around)
         return _(

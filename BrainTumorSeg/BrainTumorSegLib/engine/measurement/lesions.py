@@ -45,14 +45,32 @@ def find_lesions(mask: Mask, geometry: Geometry) -> tuple[Lesion, ...]:
         return ()
     labels, count = label_components(axial_mask[whole])
     boxes = scipy.ndimage.find_objects(labels, count)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    largest_first = np.argsort(-sizes, kind="stable")
+    largest_first = _largest_first(labels, count)
     start = np.array([part.start for part in whole])
     grid = axial_geometry(geometry)
     return tuple(
         _measure(rank + 1, labels[boxes[n]] == n + 1, start + [part.start for part in boxes[n]], grid)
         for rank, n in enumerate(largest_first)
     )
+
+
+def lesion_ids(mask: Mask, geometry: Geometry) -> npt.NDArray[np.int32]:
+    """Which lesion each voxel belongs to, int32 [K, J, I]: the id that ``find_lesions`` gives it, 0 outside.
+
+    Raises GeometryError if the mask, bool [K, J, I], does not fit the grid.
+    """
+    check_shape(mask.shape, geometry)
+    order = AxialOrder.of(geometry)
+    labels, count = label_components(order.to_axial(mask))
+    ids = np.zeros(count + 1, np.int32)
+    ids[_largest_first(labels, count) + 1] = np.arange(1, count + 1)
+    return order.from_axial(ids[labels])
+
+
+def _largest_first(labels: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.intp]:
+    """Numbers of the pieces from 0, the largest first, equal ones in their order from inferior to superior."""
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    return np.argsort(-sizes, kind="stable")
 
 
 def slice_measures(mask: Mask, probability: npt.NDArray[np.float32], geometry: Geometry) -> tuple[SliceMeasure, ...]:

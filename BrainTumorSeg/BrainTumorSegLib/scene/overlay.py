@@ -1,0 +1,115 @@
+"""Probability or uncertainty as colours over the slice views, with a legend, and away again without a trace."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import numpy as np
+import slicer
+
+from BrainTumorSegLib.scene.ownNodes import PROBABILITY, partOf
+from BrainTumorSegLib.scene.volumeGeometry import ijkToLocal, setIjkToLocal
+
+OPACITY = 0.6
+_LOWEST_SHOWN = 0.05
+"""Below it a voxel is background: colours there would veil the brain."""
+_COLOURS = "vtkMRMLColorTableNodeFileInferno.txt", "vtkMRMLColorTableNodeIron"
+"""Slicer's perceptually even table; where its file is not installed, the nearest that is built in."""
+
+
+class OverlayKind(enum.Enum):
+    """What is shown."""
+
+    UNCERTAINTY = "uncertainty"
+    PROBABILITY = "probability"
+
+
+class Overlay:
+    """At most one overlay at a time. What the views showed in front before comes back with ``hide``."""
+
+    def __init__(self) -> None:
+        self._nodeIds: list[str] = []
+        self._before: dict[str, tuple[str | None, float]] = {}
+
+    @property
+    def isShown(self) -> bool:
+        """Whether an overlay lies over the views."""
+        return bool(self._nodeIds)
+
+    @staticmethod
+    def isAvailable(segmentationNode: slicer.vtkMRMLSegmentationNode | None) -> bool:
+        """Whether the result in this node has a probability to show."""
+        node = partOf(segmentationNode, PROBABILITY) if segmentationNode is not None else None
+        return node is not None and node.GetImageData() is not None
+
+    def show(self, segmentationNode: slicer.vtkMRMLSegmentationNode, kind: OverlayKind, title: str) -> None:
+        """Lay the probability, 0-1, or its binary entropy in bits, over every slice view. title: the legend's."""
+        self.hide()
+        volume = _volumeOf(partOf(segmentationNode, PROBABILITY), kind, title)
+        legend = _legendOf(volume, title)
+        self._nodeIds = [legend.GetID(), volume.GetDisplayNode().GetID(), volume.GetID()]
+        for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+            self._before[composite.GetID()] = (composite.GetForegroundVolumeID(), composite.GetForegroundOpacity())
+            composite.SetForegroundVolumeID(volume.GetID())
+            composite.SetForegroundOpacity(OPACITY)
+
+    def hide(self) -> None:
+        """Take it away; views in which the user has chosen something else meanwhile keep that."""
+        scene = slicer.mrmlScene
+        for identifier, (volumeId, opacity) in self._before.items():
+            composite = scene.GetNodeByID(identifier)
+            if composite is not None and composite.GetForegroundVolumeID() in self._nodeIds:
+                composite.SetForegroundVolumeID(volumeId if volumeId and scene.GetNodeByID(volumeId) else None)
+                composite.SetForegroundOpacity(opacity)
+        for identifier in self._nodeIds:
+            node = scene.GetNodeByID(identifier)
+            if node is not None:
+                scene.RemoveNode(node)
+        self._nodeIds, self._before = [], {}
+
+
+def _volumeOf(probabilityNode: Any, kind: OverlayKind, title: str) -> Any:
+    """A volume of its own, hidden and not saved: its display is nobody else's."""
+    values = slicer.util.arrayFromVolume(probabilityNode)
+    scene = slicer.mrmlScene
+    volume = slicer.vtkMRMLScalarVolumeNode()
+    volume.SetName(title)
+    volume.SetHideFromEditors(True)
+    volume.SetSaveWithScene(False)
+    volume = scene.AddNode(volume)
+    slicer.util.updateVolumeFromArray(volume, values if kind is OverlayKind.PROBABILITY else _entropy(values))
+    setIjkToLocal(volume, ijkToLocal(probabilityNode))
+    volume.SetAndObserveTransformNodeID(probabilityNode.GetTransformNodeID())
+    volume.CreateDefaultDisplayNodes()
+    display = volume.GetDisplayNode()
+    display.SetSaveWithScene(False)
+    display.SetAndObserveColorNodeID(next((each for each in _COLOURS if scene.GetNodeByID(each)), None))
+    display.SetInterpolate(False)
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(0.0, 1.0)
+    display.SetAutoThreshold(False)
+    display.SetThreshold(_LOWEST_SHOWN, 1.0)
+    display.SetApplyThreshold(True)
+    return volume
+
+
+def _entropy(probability: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Binary entropy in bits, float32, of probabilities 0-1: 1 where both outcomes are equally likely."""
+    p = np.clip(probability, 1e-7, 1 - 1e-7)
+    bits: np.ndarray[Any, np.dtype[np.float32]] = (-(p * np.log2(p) + (1 - p) * np.log2(1 - p))).astype(np.float32)
+    return bits
+
+
+def _legendOf(volume: Any, title: str) -> Any:
+    legend = slicer.vtkMRMLColorLegendDisplayNode()
+    legend.SetSaveWithScene(False)
+    legend = slicer.mrmlScene.AddNode(legend)
+    legend.SetAndObservePrimaryDisplayNode(volume.GetDisplayNode())
+    legend.SetTitleText(title)
+    legend.SetLabelFormat("%.1f")
+    legend.SetNumberOfLabels(3)
+    legend.SetPosition(0.95, 0.5)
+    legend.SetSize(0.12, 0.5)
+    volume.AddAndObserveDisplayNodeID(legend.GetID())
+    return legend
