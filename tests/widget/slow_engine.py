@@ -80,7 +80,7 @@ def _suffer(stage: str, is_cancelled: Callable[[], bool]) -> None:
     if stage == WANTED.get("die_at"):
         os._exit(9)
     if stage == WANTED.get("fail_at"):
-        raise MemoryExhaustedError("Not enough memory: 0.1 GB are free, 1.0 GB are needed.", "Close other programs.")
+        raise MemoryExhaustedError("There is not enough memory for this study.", "Close other programs.")
     if stage == WANTED.get("silent_at"):
         time.sleep(600)
     end = time.monotonic() + WANTED.get("stage_s", 0.02)

@@ -192,6 +192,6 @@ def test_diagnostics_name_the_failure_and_no_patient(
     click(panel)
     panel.ui.copyDiagnosticsButton.click()
     text = shell.app.clipboard().text()
-    assert "Failure (memory): Not enough memory" in text
+    assert "Failure (memory): There is not enough memory for this study." in text
     assert "Stage: segment" in text
     assert "Mueller" not in text

@@ -1,25 +1,18 @@
-"""What a report of a problem needs, free of patients: no name, identifier, date or path of a study."""
+"""What a report of a problem needs, free of patients: nothing is written but what is known to be safe."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from BrainTumorSegLib import __version__
+from BrainTumorSegLib.application.knownWords import GAP, isSafe, knownWords
+from BrainTumorSegLib.engine.service.packages import needed_packages
 from BrainTumorSegLib.jobs.activity import Failure
 from BrainTumorSegLib.jobs.settings import JobSettings
-
-_PACKAGES = ("torch", "monai", "numpy", "SimpleITK", "scipy", "requests")
-# A path (with a drive or leading slash and at least one separator), a DICOM UID, and an e-mail address.
-_PATH = re.compile(r"""(?:[A-Za-z]:)?[\\/](?:[^\s'"<>|:,;\\/]+(?: [^\s'"<>|:,;\\/]+)*[\\/])+[^\s'"<>|:,;\\/]*""")
-_UID = re.compile(r"\b[0-2](?:\.\d+){4,}\b")
-_QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 
 
 def diagnosticsText(
@@ -28,32 +21,31 @@ def diagnosticsText(
     stage: str,
     failure: Failure | None,
     findings: Iterable[Mapping[str, Any]] = (),
-    secrets: Iterable[str] = (),
 ) -> str:
     """Versions, settings, the stage reached, the last failure and what the check of the computer found.
 
-    secrets: texts that must not appear, such as the names of the scene's nodes and the user's own name.
+    application: Slicer's name and version. Of messages only the program's own words are kept, with a gap for whatever
+    was filled in: no path, name, identifier or date of a study can be among them.
     """
+    versions = {name: _version(name) for name in needed_packages()}
+    safe = frozenset({*versions, *versions.values(), platform.python_version()})
     lines = [
         f"BrainTumorSeg {__version__} in {application}",
         f"{platform.system()} {platform.release()}, {platform.machine()}, Python {platform.python_version()}",
-        "Packages: " + ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),
-        "Settings: " + ", ".join(f"{name}={value}" for name, value in asdict(settings).items()),
-        f"Stage: {stage}",
+        "Packages: " + ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "Settings: " + ", ".join(f"{name}={_setting(value)}" for name, value in asdict(settings).items()),
+        f"Stage: {stage if isSafe(stage) else GAP}",
     ]
     if failure is not None:
-        lines += [f"Failure ({failure.kind}): {failure.message}", f"Advice: {failure.action}"]
-    lines += [f"{each['name']}: {each['status']}: {each['message']}" for each in findings]
-    return withoutPatient("\n".join(lines), secrets) + "\n"
+        lines += [f"Failure ({failure.kind}): {knownWords(failure.message, safe)}"]
+        lines += [f"Advice: {knownWords(failure.action, safe)}"]
+    lines += [f"{each['name']}: {each['status']}: {knownWords(each['message'], safe)}" for each in findings]
+    return "\n".join(lines) + "\n"
 
 
-def withoutPatient(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text with paths, UIDs, quoted names and the given secrets replaced."""
-    home = [str(Path.home()), Path.home().name, os.environ.get("USERNAME", ""), os.environ.get("USER", "")]
-    for secret in sorted({each for each in (*secrets, *home) if len(each) > 2}, key=len, reverse=True):
-        text = text.replace(secret, "<removed>")
-    text = _QUOTED.sub("<name>", text)
-    return _UID.sub("<uid>", _PATH.sub("<path>", text))
+def _setting(value: Any) -> str:
+    """Numbers and switches as they are; a text only if it is a word of ours, since anything can be typed."""
+    return value if isinstance(value, str) and isSafe(value) else GAP if isinstance(value, str) else str(value)
 
 
 def _version(package: str) -> str:

@@ -222,12 +222,12 @@ def _parse(line: bytes) -> Event | None:
 
 def _reason(exit_code: int) -> str:
     if exit_code >= 0:
-        return f"exit code {exit_code}"
+        return f"exit code {exit_code:d}"
     with contextlib.suppress(ValueError):
         name = signal.Signals(-exit_code).name
         hint = ", perhaps out of memory" if name in _DEATHS_FOR_MEMORY else ""
         return f"stopped by {name}{hint}"
-    return f"stopped by signal {-exit_code}"
+    return f"stopped by signal {-exit_code:d}"
 
 
 def _own_group() -> dict[str, Any]:

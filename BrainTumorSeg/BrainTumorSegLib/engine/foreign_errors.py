@@ -69,5 +69,5 @@ def _place(error: Exception) -> str:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
         if path.is_relative_to(PACKAGE_FOLDER):
-            return f" ({path.relative_to(PACKAGE_FOLDER).as_posix()}, line {frame.lineno})"
+            return f" ({path.relative_to(PACKAGE_FOLDER).as_posix()}, line {frame.lineno or 0:d})"
     return ""

@@ -270,13 +270,11 @@ class Controller:
         self._segmentPanel.showText(text.format(name=name))
 
     def _diagnostics(self, findings: Sequence[Mapping[str, Any]]) -> str:
-        names = [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLStorableNode") if node.GetName()]
-        names += [node.GetName() for node in slicer.util.getNodesByClass("vtkMRMLSubjectHierarchyNode")]
         settings = jobSettings(self.parameters) if self.parameters is not None else JobSettings()
         last = self._logic.lastJob
         application = f"{slicer.app.applicationName} {slicer.app.applicationVersion}"
         stage, failure = (last.stage, last.failure) if last is not None else ("-", None)
-        return diagnosticsText(application, settings, stage, failure, findings, names)
+        return diagnosticsText(application, settings, stage, failure, findings)
 
 
 def _limitsOf(parameters: BrainTumorSegParameterNode) -> Limits:

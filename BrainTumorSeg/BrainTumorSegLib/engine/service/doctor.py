@@ -129,7 +129,7 @@ def processor_finding() -> Finding:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     speed = "bfloat16, which is used" if cpu_has_bfloat16() else "no bfloat16, so float32 is used"
-    return Finding("processor", Status.OK, f"{cores} processor cores for this process, with {speed}.")
+    return Finding("processor", Status.OK, f"{cores:d} processor cores for this process, with {speed}.")
 
 
 def gpu_finding() -> Finding:
