@@ -21,7 +21,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,19 +56,21 @@ def measure(repeats: int, tta: bool) -> None:
 
 
 def write_study(folder: Path) -> dict[str, str]:
-    """The synthetic head scanned with 36 slices of 256 x 256 in three sequences; paths by sequence."""
-    import numpy as np
+    """The sample study resampled to one grid of 36 slices of 256 x 256; paths by sequence."""
     import SimpleITK as sitk
 
-    from BrainTumorSegLib.engine.sample.phantom import build_phantom
-    from BrainTumorSegLib.engine.sample.study import ACQUISITIONS, SEED, scan
+    from BrainTumorSegLib.engine.sample.study import write_sample
 
-    phantom = build_phantom(np.random.default_rng(SEED))
-    acquisition = replace(ACQUISITIONS["flair"], size_ijk=(256, 256, SLICES), spacing_mm=(0.9, 0.9, 4.2))
+    sample = write_sample(folder)
+    flair = sitk.ReadImage(str(sample.flair))
+    columns, rows, slices = flair.GetSize()
+    thinner_mm = (*flair.GetSpacing()[:2], flair.GetSpacing()[2] * slices / SLICES)
     paths = {}
-    for number, name in enumerate(ACQUISITIONS):
-        paths[name] = str(folder / f"{name}.nii.gz")
-        sitk.WriteImage(scan(phantom, name, acquisition, np.random.default_rng(number)), paths[name])
+    for name in ("flair", "t1", "t1c"):
+        image = sitk.ReadImage(str(getattr(sample, name)))
+        paths[name] = str(folder / f"{name}_{SLICES}.nii.gz")
+        grid = ((columns, rows, SLICES), sitk.Transform(), sitk.sitkLinear, flair.GetOrigin(), thinner_mm)
+        sitk.WriteImage(sitk.Resample(image, *grid, flair.GetDirection()), paths[name])
     return paths
 
 

@@ -55,12 +55,16 @@ LIBRARY_ROOMS = {
     "engine.errors": set(),
     "engine.settings": {"engine.errors"},
     "engine.paths": {"engine.errors"},
+    "engine.resources": {"engine.errors"},
     "engine.temporary": set(),
     "engine.files": {"engine.errors", "engine.paths", "engine.temporary"},
     "engine.foreign_errors": {"engine.errors", "engine.paths"},
     "engine.study": {"engine.errors", "engine.paths", "engine.files", "engine.foreign_errors"},
     "engine.networks": {"engine.errors"},
-    "engine.models": {"engine.errors", "engine.temporary", "engine.files", "engine.networks"},
+    "engine.models": {
+        *("engine.errors", "engine.resources", "engine.temporary", "engine.files"),
+        *("engine.networks",),
+    },
     "engine.measurement": {"engine.errors", "engine.settings", "engine.study", "engine.models"},
     "engine.inference": {
         *("engine.errors", "engine.foreign_errors", "engine.settings"),
@@ -70,16 +74,10 @@ LIBRARY_ROOMS = {
         *("engine.errors", "engine.files", "engine.settings"),
         *("engine.study", "engine.models", "engine.measurement"),
     },
-    "engine.sample": {"engine.errors", "engine.files", "engine.study"},
+    "engine.sample": {"engine.errors", "engine.files", "engine.resources"},
     "engine.service": {
-        *(
-            "engine.errors",
-            "engine.paths",
-            "engine.temporary",
-            "engine.files",
-            "engine.foreign_errors",
-            "engine.settings",
-        ),
+        *("engine.errors", "engine.paths", "engine.temporary", "engine.files", "engine.foreign_errors"),
+        *("engine.resources", "engine.settings"),
         *("engine.study", "engine.models", "engine.measurement", "engine.inference", "engine.output"),
     },
     "cli": {"engine", "client"},  # a batch has workers, as Slicer has

@@ -1,8 +1,4 @@
-"""The synthetic study in Slicer's Sample Data module: files of this extension, which Slicer checks by their SHA-256.
-
-They are what ``engine/sample/study.py`` wrote once. Made anew on each computer they would not have one checksum:
-processors round differently, and some hundred of a sequence's million voxels differ then.
-"""
+"""The synthetic study in Slicer's Sample Data module: files of this extension, which Slicer checks by their SHA-256."""
 
 from __future__ import annotations
 

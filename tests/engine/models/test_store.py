@@ -23,7 +23,6 @@ from BrainTumorSegLib.engine.models.store import (
     ModelState,
     ModelStore,
     find_home,
-    find_packaged_index,
     find_release_folder,
 )
 from BrainTumorSegLib.engine.networks.registry import Task
@@ -176,16 +175,6 @@ def test_a_checkout_is_found_from_a_file_deep_inside(tmp_path: Path) -> None:
     assert find_release_folder(source) is None
     (tmp_path / "checkout" / "pyproject.toml").touch()
     assert find_release_folder(source) == tmp_path / "checkout" / "release"
-
-
-@pytest.mark.parametrize("place", ["Resources", "BrainTumorSegLib/Resources"], ids=["module", "wheel"])
-def test_the_packaged_index_is_found(tmp_path: Path, place: str) -> None:
-    source = tmp_path / "BrainTumorSegLib" / "engine" / "models" / "store.py"
-    with pytest.raises(ModelError, match="index of models is missing.*Install it again"):
-        find_packaged_index(source)
-    (tmp_path / place).mkdir(parents=True)
-    (tmp_path / place / "Models.json").touch()
-    assert find_packaged_index(source) == tmp_path / place / "Models.json"
 
 
 def test_the_default_store_takes_its_settings_from_the_environment(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from BrainTumorSegLib.engine.errors import Cancelled, InputError, ModelError, Ou
 from BrainTumorSegLib.engine.files import atomic_path, output_errors, publish
 from BrainTumorSegLib.engine.models.download import DownloadSettings, bring_file, host_of
 from BrainTumorSegLib.engine.models.index import ModelEntry, ModelIndex, read_index
+from BrainTumorSegLib.engine.resources import resource
 from BrainTumorSegLib.engine.temporary import TEMPORARY_PREFIX
 
 logger = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class ModelStore:
                 f"Name a folder that holds it and the models that it lists, by --models or {MODELS_VARIABLE}.",
             )
         folder = chosen or find_release_folder(Path(__file__))
-        index_path = folder / INDEX_FILE if folder else find_packaged_index(Path(__file__))
+        index_path = folder / INDEX_FILE if folder else resource("Models.json")
         mirror = environment.get(MIRROR_VARIABLE) or BASE_URL
         return cls(read_index(index_path), find_home(environment), folder, mirror)
 
@@ -303,18 +304,6 @@ def find_release_folder(start: Path) -> Path | None:
         if (folder / "pyproject.toml").is_file() and (folder / "release" / INDEX_FILE).is_file():
             return folder / "release"
     return None
-
-
-def find_packaged_index(start: Path) -> Path:
-    """The index packaged with this code: in Slicer's module beside the library, in a wheel inside it.
-
-    Raises ModelError where there is none.
-    """
-    library = start.resolve().parents[2]
-    for folder in (library.parent / "Resources", library / "Resources"):
-        if (path := folder / "Models.json").is_file():
-            return path
-    raise ModelError(f"The index of models is missing: {library} has no Resources/Models.json.", "Install it again.")
 
 
 @contextlib.contextmanager

@@ -8,28 +8,26 @@ from __future__ import annotations
 import importlib.metadata
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+
+from BrainTumorSegLib.engine.resources import resource
 
 DISTRIBUTION = "brain-tumor-seg"
-RESOURCES = Path(__file__).resolve().parents[3] / "Resources"
 REQUIREMENT_FILES = ("requirements-of-slicer.txt", "requirements.txt")
 """In Slicer's module: what Slicer brings, then what is installed there."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def needed_packages(resources: Path = RESOURCES, machine: Mapping[str, str] | None = None) -> dict[str, str]:
+def needed_packages(machine: Mapping[str, str] | None = None) -> dict[str, str]:
     """By name of the package, what is required of it here, such as "numpy>=1.26".
 
     From the metadata of the installed program; in Slicer's module, which is not installed by pip, from the lists
-    beside it in ``resources``. machine: values of requirements' markers, such as "sys_platform", instead of this one's.
+    among its resources. machine: values of requirements' markers, such as "sys_platform", instead of this one's.
     """
     try:
         lines: Iterable[str] = importlib.metadata.requires(DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:
-        lines = (
-            line for name in REQUIREMENT_FILES for line in (resources / name).read_text(encoding="utf-8").splitlines()
-        )
+        lines = (line for name in REQUIREMENT_FILES for line in resource(name).read_text(encoding="utf-8").splitlines())
     # "; extra == ..." follows what only training or development needs.
     wanted = (line.split("#")[0].strip() for line in lines if "extra ==" not in line)
     parted = (line.partition(";")[::2] for line in wanted)
