@@ -9,6 +9,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
+from BrainTumorSegLib.engine.measurement.measure import order_for_review
 from BrainTumorSegLib.engine.measurement.result import Result, SliceScore
 from BrainTumorSegLib.engine.models.index import ModelProvenance
 from BrainTumorSegLib.engine.settings import UsedSettings
@@ -87,6 +88,7 @@ def phantom_result(
         mask=mask,
         probability=probability,
         slices=scores,
+        review=order_for_review(measures, highest),
         lesions=find_lesions(mask, geometry),
         segmentation_model=ModelProvenance("lgg-resunet", "1.0.0", "ab" * 32, "CC-BY-NC-SA-4.0"),
         classifier_model=ModelProvenance("lgg-slices", "1.2.0", "cd" * 32, "CC-BY-NC-SA-4.0") if classifier else None,

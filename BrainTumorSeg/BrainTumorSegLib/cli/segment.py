@@ -44,6 +44,11 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=path, metavar="R.json", help="report to write")
     parser.add_argument("--preview", type=path, metavar="V.png", help="preview picture to write")
     parser.add_argument(
+        "--page", type=path, metavar="PAGE.pdf", help="one-page report to write for people; .pdf or .html"
+    )
+    parser.add_argument("--lesions", type=path, metavar="L.csv", help="table of lesions to write")
+    parser.add_argument("--slices", type=path, metavar="S.csv", help="table of slices to write")
+    parser.add_argument(
         "--dicom-seg", type=path, metavar="OUT.dcm", help="DICOM segmentation to write, in the study of a DICOM FLAIR"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import highdicom
@@ -16,6 +17,7 @@ import SimpleITK as sitk
 from BrainTumorSegLib.engine.errors import GeometryError, InputError
 from BrainTumorSegLib.engine.output.dicom_seg import save_dicom_seg
 from BrainTumorSegLib.engine.output.report import build_report
+from BrainTumorSegLib.engine.output.writing import OutputPaths, write_result
 from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
 from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
 from BrainTumorSegLib.engine.study.source_series import read_source_series
@@ -76,6 +78,21 @@ def assert_same_voxels(path: Path, image: sitk.Image) -> None:
 def test_voxels_of_a_series_are_read_back_where_they_were(tmp_path: Path, image: sitk.Image) -> None:
     write_series(tmp_path / "flair", image, SeriesDescription="FLAIR")
     assert_same_voxels(written(tmp_path / "flair", image), image)
+
+
+def test_result_of_a_run_refers_to_its_own_images(tmp_path: Path) -> None:
+    """From the study as it is read to the file."""
+    paths = write_series(tmp_path / "flair", GRIDS["oblique"], SeriesDescription="FLAIR")
+    study = read_study(StudyPaths(tmp_path / "flair"))
+    result = replace(phantom_result(study.geometry, tumour(study.geometry)), study=study)
+    outputs = OutputPaths(tmp_path / "t.seg.nrrd", dicom_seg=tmp_path / "tumour.dcm")
+    write_result(result, outputs)
+    assert_same_voxels(tmp_path / "tumour.dcm", GRIDS["oblique"])
+    named = {
+        str(each.ReferencedSOPInstanceUID)
+        for each in pydicom.dcmread(tmp_path / "tumour.dcm").ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    }
+    assert named <= {str(pydicom.dcmread(path).SOPInstanceUID) for path in paths}
 
 
 @every_grid

@@ -58,11 +58,11 @@ FOREIGN = {"a DICOM slice": bytes(128) + b"DICM", "raw data": b"\x01\x02" * 50, 
 
 
 @pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
-@pytest.mark.parametrize("name", ["segmentation", "probability", "report", "preview", "dicom_seg"])
+@pytest.mark.parametrize("name", ["segmentation", "probability", "report", "preview", "dicom_seg", "page", "lesions"])
 def test_a_file_of_another_kind_is_never_replaced(tmp_path: Path, name: str, content: bytes) -> None:
     flair = tmp_path / "series"
     flair.mkdir()
-    target = tmp_path / ("IM0012.seg.nrrd" if name == "segmentation" else "IM0012.dcm")
+    target = tmp_path / {"segmentation": "IM0012.seg.nrrd", "page": "IM0012.pdf"}.get(name, "IM0012.dcm")
     target.write_bytes(content)
     outputs = replace(OutputPaths(tmp_path / "o.seg.nrrd"), **{name: target})
     with pytest.raises(OutputError, match="no earlier output of this kind.*Choose another name"):

@@ -191,6 +191,7 @@ class Segmenter:
             mask=found.mask,
             probability=probability,
             slices=found.slices,
+            review=found.review,
             lesions=found.lesions,
             segmentation_model=self._model.segmentation_provenance,
             classifier_model=self._model.classifier_provenance,

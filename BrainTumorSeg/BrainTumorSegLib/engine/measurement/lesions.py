@@ -25,11 +25,17 @@ _NEIGHBOURS_8 = np.ones((3, 3), bool)
 
 @dataclass(frozen=True)
 class SliceMeasure:
-    """One axial slice, inferior first; the fields mean the same as in ``result.SliceScore``."""
+    """One axial slice, inferior first; the fields mean the same as in ``result.SliceScore``, and two more.
+
+    doubtful_area_mm2: area that is expected to be wrong by the probability itself, the sum over voxels of the smaller
+    of probability and 1 - probability. reaches_edge: whether the mask touches the border of the volume in this slice.
+    """
 
     position_mm: float
     area_mm2: float
     mean_uncertainty: float
+    doubtful_area_mm2: float
+    reaches_edge: bool
 
 
 def find_lesions(mask: Mask, geometry: Geometry) -> tuple[Lesion, ...]:
@@ -74,7 +80,7 @@ def _largest_first(labels: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.
 
 
 def slice_measures(mask: Mask, probability: npt.NDArray[np.float32], geometry: Geometry) -> tuple[SliceMeasure, ...]:
-    """Position, mask area and mean uncertainty of every axial slice, inferior first.
+    """Position, mask area and doubts of every axial slice, inferior first.
 
     mask: bool [K, J, I]; probability: float32 [K, J, I], 0-1, both on ``geometry``. The uncertainty is the mean binary
     entropy, in bits, of the slice's voxels of probability over UNCERTAINTY_FLOOR; 0 where there are none.
@@ -83,10 +89,16 @@ def slice_measures(mask: Mask, probability: npt.NDArray[np.float32], geometry: G
     check_shape(mask.shape, geometry)
     check_shape(probability.shape, geometry)
     order = AxialOrder.of(geometry)
-    areas = order.to_axial(mask).sum(axis=(1, 2)) * order.pixel_area_mm2
-    uncertainties = _mean_uncertainty(order.to_axial(probability))
-    measures = zip(slice_positions_mm(geometry), areas, uncertainties, strict=True)
-    return tuple(SliceMeasure(float(place), float(area), float(bits)) for place, area, bits in measures)
+    axial = order.to_axial(mask)
+    areas = axial.sum(axis=(1, 2)) * order.pixel_area_mm2
+    bits, wrong_px = _doubts(order.to_axial(probability))
+    measures = zip(
+        slice_positions_mm(geometry), areas, bits, wrong_px * order.pixel_area_mm2, _at_edge(axial), strict=True
+    )
+    return tuple(
+        SliceMeasure(float(place), float(area), float(mean), float(wrong), bool(edge))
+        for place, area, mean, wrong, edge in measures
+    )
 
 
 def binary_entropy(probability: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
@@ -96,12 +108,23 @@ def binary_entropy(probability: npt.NDArray[np.floating]) -> npt.NDArray[np.floa
     return -(p * np.log2(p, out=np.zeros_like(p), where=p > 0) + q * np.log2(q, out=np.zeros_like(q), where=q > 0))
 
 
-def _mean_uncertainty(axial_probability: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def _doubts(axial_probability: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Per slice, of the voxels over UNCERTAINTY_FLOOR: the mean entropy in bits, and how many are expected wrong."""
     counted = axial_probability > UNCERTAINTY_FLOOR
     slices = np.nonzero(counted)[0]
     length = len(axial_probability)
-    totals = np.bincount(slices, weights=binary_entropy(axial_probability[counted]), minlength=length)
-    return totals / np.maximum(np.bincount(slices, minlength=length), 1)
+    values = axial_probability[counted]
+    totals = np.bincount(slices, weights=binary_entropy(values), minlength=length)
+    wrong = np.bincount(slices, weights=np.minimum(values, 1 - values), minlength=length)
+    return totals / np.maximum(np.bincount(slices, minlength=length), 1), wrong
+
+
+def _at_edge(axial_mask: Mask) -> npt.NDArray[np.bool_]:
+    """Which slices [S] of a mask [S, rows, columns] touch the volume's border; the first and last are a border."""
+    sides = (axial_mask[:, 0], axial_mask[:, -1], axial_mask[:, :, 0], axial_mask[:, :, -1])
+    touching = np.logical_or.reduce([side.any(axis=1) for side in sides])
+    touching[[0, -1]] |= axial_mask[[0, -1]].any(axis=(1, 2))
+    return touching
 
 
 def _measure(number: int, piece: Mask, start: Indices, grid: Geometry) -> Lesion:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
+from BrainTumorSegLib.engine.measurement.lesions import SliceMeasure, find_lesions, slice_measures
 from BrainTumorSegLib.engine.measurement.mask import mask_from_probability
 from BrainTumorSegLib.engine.measurement.result import Lesion, SliceScore
+from BrainTumorSegLib.engine.measurement.review_order import ReviewNeed, SliceEvidence, review_order
 from BrainTumorSegLib.engine.settings import UsedSettings
 from BrainTumorSegLib.engine.study.study import Study
 
@@ -20,10 +23,14 @@ _NOISE_ML = 0.1
 
 @dataclass(frozen=True)
 class Measures:
-    """What follows from a probability volume. mask: bool [K, J, I]; warnings: sentences about what was left out."""
+    """What follows from a probability volume.
+
+    mask: bool [K, J, I]. review: see ``Result``. warnings: sentences about what was left out.
+    """
 
     mask: npt.NDArray[np.bool_]
     slices: tuple[SliceScore, ...]
+    review: tuple[ReviewNeed, ...]
     lesions: tuple[Lesion, ...]
     warnings: tuple[str, ...]
 
@@ -41,11 +48,26 @@ def measure(
     bool [S].
     """
     mask = mask_from_probability(probability, study.geometry, used.threshold, used.min_volume_ml)
+    measures = slice_measures(mask, probability, study.geometry)
     return Measures(
         mask=mask,
-        slices=_slice_scores(study, mask, probability, scores, segmented),
+        slices=_slice_scores(measures, scores, segmented),
+        review=order_for_review(measures, scores),
         lesions=find_lesions(mask, study.geometry),
         warnings=tuple(_left_out(probability, mask, study.geometry.voxel_volume_ml, used)),
+    )
+
+
+def order_for_review(
+    measures: Sequence[SliceMeasure], scores: Sequence[float] | npt.NDArray[np.floating[Any]]
+) -> tuple[ReviewNeed, ...]:
+    """Every axial slice in the order in which it needs a look, from its measures and the classifier's scores, 0-1."""
+    pairs = zip(measures, scores, strict=True)
+    return review_order(
+        [
+            SliceEvidence(float(score), m.area_mm2, m.mean_uncertainty, m.doubtful_area_mm2, m.reaches_edge)
+            for m, score in pairs
+        ]
     )
 
 
@@ -64,13 +86,8 @@ def _left_out(
 
 
 def _slice_scores(
-    study: Study,
-    mask: npt.NDArray[np.bool_],
-    probability: npt.NDArray[np.float32],
-    scores: npt.NDArray[np.float32],
-    chosen: npt.NDArray[np.bool_],
+    measures: Sequence[SliceMeasure], scores: npt.NDArray[np.float32], chosen: npt.NDArray[np.bool_]
 ) -> tuple[SliceScore, ...]:
-    measures = slice_measures(mask, probability, study.geometry)
     return tuple(
         SliceScore(index, m.position_mm, float(scores[index]), bool(chosen[index]), m.area_mm2, m.mean_uncertainty)
         for index, m in enumerate(measures)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from BrainTumorSegLib.engine.measurement.review_order import ReviewNeed
 from BrainTumorSegLib.engine.models.index import ModelProvenance
 from BrainTumorSegLib.engine.settings import UsedSettings
 from BrainTumorSegLib.engine.study.geometry import Geometry
@@ -54,7 +56,8 @@ class Result:
 
     mask: bool [K, J, I]. probability: float32 [K, J, I], 0-1, 0 outside the network's view and in slices that the
     gate left out. settings: those really used. device: "cpu", "cuda:0", ... ; precision:
-    "float32", "bfloat16", "float16". timings_s: seconds by stage. warnings: the study's, then the pipeline's.
+    "float32", "bfloat16", "float16". timings_s: seconds by stage. warnings: the study's, then the pipeline's. review:
+    every slice in the order in which it needs a look.
     """
 
     study: Study
@@ -69,6 +72,7 @@ class Result:
     precision: str
     timings_s: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    review: tuple[ReviewNeed, ...] = ()
 
     @property
     def geometry(self) -> Geometry:
@@ -82,15 +86,19 @@ class Result:
 
 
 def summarise(result: Result) -> str:
+    """A result in one sentence, see ``summary_of``."""
+    return summary_of(result.lesions, result.volume_ml, len(result.slices))
+
+
+def summary_of(found: Sequence[Lesion], volume_ml: float, count: int) -> str:
     """For instance "Tumour found: 2 lesions, 42.3 mL in all, in slices 11 to 22 of 36."
 
-    Slices are axial and count from 1, the lowest.
+    count: how many slices there are. They are axial and count from 1, the lowest.
     """
-    count = len(result.slices)
-    if not result.lesions:
+    if not found:
         return f"No tumour found in {count} slices; the segmentation is empty."
-    first = min(lesion.slices[0] for lesion in result.lesions) + 1
-    last = max(lesion.slices[1] for lesion in result.lesions) + 1
-    lesions = "1 lesion" if len(result.lesions) == 1 else f"{len(result.lesions)} lesions"
+    first = min(lesion.slices[0] for lesion in found) + 1
+    last = max(lesion.slices[1] for lesion in found) + 1
+    lesions = "1 lesion" if len(found) == 1 else f"{len(found)} lesions"
     place = f"in slice {first}" if first == last else f"in slices {first} to {last}"
-    return f"Tumour found: {lesions}, {result.volume_ml:.1f} mL in all, {place} of {count}."
+    return f"Tumour found: {lesions}, {volume_ml:.1f} mL in all, {place} of {count}."

@@ -9,14 +9,21 @@ import importlib.metadata
 import json
 import math
 import platform
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from BrainTumorSegLib import __version__
-from BrainTumorSegLib.engine.errors import DefectError
-from BrainTumorSegLib.engine.measurement.result import Lesion, Result, SliceScore, summarise
+from BrainTumorSegLib.engine.errors import DefectError, InputError
+from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
+from BrainTumorSegLib.engine.measurement.result import Lesion, Result, SliceScore, summarise, summary_of
+from BrainTumorSegLib.engine.measurement.review_order import ReviewNeed
 from BrainTumorSegLib.engine.models.index import ModelProvenance
 from BrainTumorSegLib.engine.settings import settings_schema
+from BrainTumorSegLib.engine.study.geometry import Geometry
 from BrainTumorSegLib.engine.study.study import Motion, Source
 
 SCHEMA_VERSION = 1
@@ -40,6 +47,7 @@ def build_report(result: Result) -> dict[str, Any]:
         "volume_ml": _rounded(result.volume_ml, 3),
         "lesions": [_lesion(lesion) for lesion in result.lesions],
         "slices": [_slice(score) for score in result.slices],
+        "review": [_need(need) for need in result.review],
         "warnings": list(result.warnings),
         "remedies": [each.value for each in result.study.remedies],
         "motions": {name: _motion(result.study.motions.get(name)) for name in ("t1", "t1c")},
@@ -59,6 +67,30 @@ def build_report(result: Result) -> dict[str, Any]:
         "precision": result.precision,
         "software": _software(),
         "timings_s": {stage: _rounded(seconds, 4) for stage, seconds in result.timings_s.items()},
+    }
+
+
+def remeasured(report: Mapping[str, Any], mask: npt.NDArray[np.bool_], geometry: Geometry) -> dict[str, Any]:
+    """A report with everything that follows from the mask measured again, the rest as it was.
+
+    mask: bool [K, J, I] on ``geometry``, as somebody may have corrected it. The order for review stays that of the
+    outline which the engine drew. Raises InputError where the report is of a study with other slices.
+    """
+    lesions = find_lesions(mask, geometry)
+    measures = slice_measures(mask, np.zeros(mask.shape, np.float32), geometry)
+    if len(measures) != len(report["slices"]):
+        raise InputError(
+            f"FLAIR has {len(measures)} slices, but the report is of {len(report['slices'])}.",
+            "Give the report of the run that made the segmentation.",
+        )
+    volume_ml = float(mask.sum()) * geometry.voxel_volume_ml
+    areas = [_rounded(measure.area_mm2, 3) for measure in measures]
+    return {
+        **report,
+        "summary": summary_of(lesions, volume_ml, len(measures)),
+        "volume_ml": _rounded(volume_ml, 3),
+        "lesions": [_lesion(lesion) for lesion in lesions],
+        "slices": [{**one, "area_mm2": area} for one, area in zip(report["slices"], areas, strict=True)],
     }
 
 
@@ -89,6 +121,15 @@ def _slice(score: SliceScore) -> dict[str, Any]:
         "segmented": score.segmented,
         "area_mm2": _rounded(score.area_mm2, 3),
         "mean_uncertainty": _rounded(score.mean_uncertainty, 4),
+    }
+
+
+def _need(need: ReviewNeed) -> dict[str, Any]:
+    return {
+        "index": need.index,
+        "need_mm2": _rounded(need.need_mm2, 3),
+        "reason": need.reason.value,
+        "sentence": need.sentence,
     }
 
 

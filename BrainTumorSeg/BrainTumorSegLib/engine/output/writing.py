@@ -13,10 +13,15 @@ import SimpleITK as sitk
 from BrainTumorSegLib.engine.files import atomic_path, atomic_paths, output_errors
 from BrainTumorSegLib.engine.measurement.result import Result
 from BrainTumorSegLib.engine.output.dicom_seg import save_dicom_seg
+from BrainTumorSegLib.engine.output.page.content import PageRequest
+from BrainTumorSegLib.engine.output.page.page import save_page
 from BrainTumorSegLib.engine.output.preview.picture import render_preview
 from BrainTumorSegLib.engine.output.report import build_report
 from BrainTumorSegLib.engine.output.seg_nrrd import segmentation_fields
+from BrainTumorSegLib.engine.output.tables import save_lesions, save_slices
+from BrainTumorSegLib.engine.study.dicom import choose_volume, volume_of_file
 from BrainTumorSegLib.engine.study.geometry import Volume
+from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.engine.study.source_series import read_source_series
 
 __all__ = [
@@ -36,7 +41,8 @@ _FAST_GZIP = 1
 class OutputPaths:
     """Where the files of a result go; None leaves one out.
 
-    segmentation: a name that ends in .seg.nrrd. dicom_seg: needs a FLAIR that was read from DICOM.
+    segmentation: a name that ends in .seg.nrrd. dicom_seg: needs a FLAIR that was read from DICOM. page: a name that
+    ends in .html or .pdf. lesions, slices: CSV.
     """
 
     segmentation: Path
@@ -44,6 +50,9 @@ class OutputPaths:
     report: Path | None = None
     preview: Path | None = None
     dicom_seg: Path | None = None
+    page: Path | None = None
+    lesions: Path | None = None
+    slices: Path | None = None
 
     @classmethod
     def chosen(cls, segmentation: Path, given: Mapping[str, Any]) -> Self:
@@ -108,9 +117,14 @@ def _save_report(result: Result, path: Path) -> None:
 
 def _save_dicom_seg(result: Result, path: Path) -> None:
     source = result.study.sources["flair"]
-    folder = source.path if source.path.is_dir() else source.path.parent
-    series = read_source_series([folder], source.series_uid)
+    find = choose_volume if source.path.is_dir() else volume_of_file
+    series = read_source_series(find(source.path, Role.FLAIR).files, source.series_uid)
     save_dicom_seg(Volume(result.mask, result.geometry), series, build_report(result), path)
+
+
+def _save_page(result: Result, path: Path) -> None:
+    flair = Volume(result.study.flair, result.geometry)
+    save_page(PageRequest(build_report(result), flair, result.mask), path)
 
 
 _SAVE: dict[str, Callable[[Result, Path], None]] = {
@@ -119,6 +133,9 @@ _SAVE: dict[str, Callable[[Result, Path], None]] = {
     "report": _save_report,
     "preview": render_preview,
     "dicom_seg": _save_dicom_seg,
+    "page": _save_page,
+    "lesions": lambda result, path: save_lesions(build_report(result), path),
+    "slices": lambda result, path: save_slices(build_report(result), path),
 }
 
 

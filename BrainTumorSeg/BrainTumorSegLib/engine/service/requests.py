@@ -5,7 +5,7 @@ torch is imported by the first segmentation, not before.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     from BrainTumorSegLib.engine.models.store import ModelStore
     from BrainTumorSegLib.engine.output.writing import OutputPaths
     from BrainTumorSegLib.engine.service.cohort.task import StudyTask
+    from BrainTumorSegLib.engine.service.handover import HandOver
     from BrainTumorSegLib.engine.service.run import SegmenterCache, SegmentJob
 
 # Every field of a segment request, with the types it may have; all but flair and output may be missing or null.
-_PATHS = ("flair", "t1", "t1c", "output", "probability", "report", "preview", "dicom_seg", "folder")
+_RESULT_PATHS = (
+    *("flair", "t1", "t1c", "output", "probability", "report", "preview"),
+    *("dicom_seg", "page", "lesions", "slices"),
+)
+_PATHS = (*_RESULT_PATHS, "folder", "labelmap", "picture_3d")
 _FIELDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(_PATHS[:-1], (str,)),
+    **dict.fromkeys(_RESULT_PATHS, (str,)),
     **{choice.name: choice.json_types for choice in CHOICES},
 }
 # Those of a study request: a study of a batch, which writes its own folder of results.
@@ -43,7 +48,13 @@ class WorkerCommands:
 
     def table(self) -> dict[str, Work]:
         """What does each command that takes time."""
-        return {"segment": self._segment, "study": self._study, "load": self._load, "doctor": self._doctor}
+        return {
+            "segment": self._segment,
+            "study": self._study,
+            "load": self._load,
+            "hand_over": self._hand_over,
+            "doctor": self._doctor,
+        }
 
     def _segment(self, request: Request, send: Send, is_cancelled: Callable[[], bool]) -> None:
         from BrainTumorSegLib.engine.output.writing import build_report
@@ -73,6 +84,13 @@ class WorkerCommands:
         self._segmenters = self._segmenters or SegmenterCache(self._open_store)
         return self._segmenters
 
+    def _hand_over(self, request: Request, send: Send, _is_cancelled: Callable[[], bool]) -> None:
+        from BrainTumorSegLib.engine.service.handover import hand_over
+
+        job = parse_hand_over(request)
+        report = hand_over(job)
+        send("done", report=report, files={name: str(path) for name, path in job.outputs.by_name().items()})
+
     def _doctor(self, _request: Request, send: Send, _is_cancelled: Callable[[], bool]) -> None:
         from BrainTumorSegLib.engine.service.doctor import examine
 
@@ -93,7 +111,7 @@ def parse_job(request: Request) -> SegmentJob:
     from BrainTumorSegLib.engine.settings import RunSettings
     from BrainTumorSegLib.engine.study.reading import StudyPaths
 
-    given = _checked_fields(request, _FIELDS, ("flair", "output"))
+    given = checked_fields(request, _FIELDS, ("flair", "output"))
     return SegmentJob(
         inputs=StudyPaths(Path(given["flair"]), _path(given.get("t1")), _path(given.get("t1c"))),
         outputs=OutputPaths.chosen(Path(given["output"]), given),
@@ -106,24 +124,57 @@ def parse_study(request: Request) -> StudyTask:
     from BrainTumorSegLib.engine.service.cohort.task import StudyTask
 
     needed = ("study", "folder", "batch", "inputs_key", "flair")
-    return StudyTask.of_request(_checked_fields(request, _STUDY_FIELDS, needed))
+    return StudyTask.of_request(checked_fields(request, _STUDY_FIELDS, needed))
 
 
-def _checked_fields(request: Request, fields: dict[str, tuple[type, ...]], needed: tuple[str, ...]) -> dict[str, Any]:
-    """The request's fields that are not null. Raises InputError for an unknown, missing or mistyped one."""
+_HAND_OVER: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("flair", "labelmap", "corrected_by", "picture_3d"), (str,)),
+    **dict.fromkeys(("dicom_seg", "page", "lesions", "slices"), (str,)),
+    "series": (list,),
+    "report": (dict,),
+    "reviewed": (int,),
+}
+
+
+def parse_hand_over(request: Request) -> HandOver:
+    """What a hand_over request asks for. Raises InputError naming the first field that is wrong."""
+    from BrainTumorSegLib.engine.service.handover import HandOver, HandOverPaths
+
+    given = checked_fields(request, _HAND_OVER, ("flair", "labelmap", "report"))
+    outputs = {name: Path(given[name]) for name in ("dicom_seg", "page", "lesions", "slices") if name in given}
+    return HandOver(
+        flair=Path(given["flair"]),
+        labelmap=Path(given["labelmap"]),
+        report=given["report"],
+        outputs=HandOverPaths(**outputs),
+        corrected_by=given.get("corrected_by"),
+        series=tuple(Path(str(each)) for each in given.get("series", ())),
+        picture_3d=_path(given.get("picture_3d")),
+        reviewed=given.get("reviewed"),
+    )
+
+
+def checked_fields(
+    request: Request, fields: Mapping[str, tuple[type, ...]], needed: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """The request's fields that are not null. fields: the types that each may have.
+
+    Raises InputError for an unknown, missing or mistyped one.
+    """
     given = {key: value for key, value in request.items() if key not in {"id", "command"} and value is not None}
+    name = request["command"]
     for key, value in given.items():
         if key not in fields:
-            raise InputError(f"A {request['command']} request has no field {key!r}.", f"Use {', '.join(fields)}.")
+            raise InputError(f"A request to {name} has no field {key!r}.", f"Use {', '.join(fields)}.")
         if type(value) not in fields[key]:
             raise InputError(
                 f"The field {key!r} is {value!r}, which is no {fields[key][0].__name__}.", "Correct the request."
             )
-        if key in _PATHS and (not value or "\0" in value):
+        if key in _PATHS and type(value) is str and (not value or "\0" in value):
             raise InputError(f"The field {key!r} is {value!r}, which is no path.", "Name the file.")
     for key in needed:
         if key not in given:
-            raise InputError(f"The {request['command']} request lacks the field {key!r}.", "Name the file.")
+            raise InputError(f"The {name} request lacks the field {key!r}.", "Send it too.")
     return given
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from BrainTumorSegLib.engine.errors import Cancelled, InputError, OutputError
-from BrainTumorSegLib.engine.files import check_distinct, check_writable, output_errors
+from BrainTumorSegLib.engine.errors import Cancelled, InputError
+from BrainTumorSegLib.engine.files import check_distinct, check_writable
 from BrainTumorSegLib.engine.measurement.result import Result
 from BrainTumorSegLib.engine.models.store import ModelStore
+from BrainTumorSegLib.engine.output.kinds import refuse_other_kind
+from BrainTumorSegLib.engine.output.page.page import check_page_name
 from BrainTumorSegLib.engine.output.writing import OutputPaths, write_result
 from BrainTumorSegLib.engine.paths import check_input
 from BrainTumorSegLib.engine.settings import RunSettings
@@ -66,11 +67,13 @@ class SegmentJob:
         if self.outputs.dicom_seg is not None:
             _check_dicom_seg(self.inputs.flair)
         check_distinct(written_files(self.outputs))
+        if self.outputs.page is not None:
+            check_page_name(self.outputs.page)
         for path in written_files(self.outputs):
             if any(path.exists() and path.samefile(source) for source in inputs):
                 raise InputError(f"The output {path} is also an input.", "Choose another name for the output.")
         for name, path in self.outputs.by_name().items():
-            _refuse_other_kind(path, _BEGINNINGS[name])
+            refuse_other_kind(name, path)
         for path in written_files(self.outputs):
             check_writable(path)
 
@@ -153,36 +156,6 @@ def _check_dicom_seg(flair: Path) -> None:
         )
     if importlib.util.find_spec("highdicom") is None:
         raise ModuleNotFoundError("No module named 'highdicom'", name="highdicom")
-
-
-# A DICOM file's kind stands in its header, after 128 bytes of anything: only another segmentation may be replaced.
-_DICOM_SEG = re.compile(rb".{128}DICM.{,400}1\.2\.840\.10008\.5\.1\.4\.1\.1\.66\.4\0", re.DOTALL)
-_BEGINNINGS = {
-    "segmentation": re.compile(rb"\s*NRRD"),
-    "probability": re.compile(rb"\s*NRRD"),
-    "report": re.compile(rb"\s*\{"),
-    "preview": re.compile(rb"\x89PNG"),
-    "dicom_seg": _DICOM_SEG,
-}
-"""What each file of a run begins with."""
-
-
-def _refuse_other_kind(path: Path, beginning: re.Pattern[bytes]) -> None:
-    """A slice of the series, the raw data beside a header, a device: only an earlier output may be replaced.
-
-    Raises OutputError. An empty file may be replaced by anything.
-    """
-    if not path.exists() or path.is_dir():
-        return  # a folder is refused with its own words
-    if not path.is_file():
-        raise OutputError(f"Can't write {path}: it is a device or a pipe, no file.", "Give the name of a file.")
-    with output_errors(path), path.open("rb") as stream:
-        found = stream.read(1024)
-    if found and not beginning.match(found):
-        raise OutputError(
-            f"Can't write {path}: it is there already, and it is no earlier output of this kind.",
-            "Choose another name, or remove that file first if nobody needs it.",
-        )
 
 
 def _given(*paths: Path | None) -> tuple[Path, ...]:

@@ -3,10 +3,14 @@
 Requests carry ``id`` and ``command``:
 
 - ``segment`` with ``flair``, ``output`` and, each optional or null, ``t1``, ``t1c``, ``register``, ``probability``,
-  ``report``, ``preview``, ``dicom_seg``, ``model``, ``device``, ``threshold``, ``gate``, ``min_volume_ml``, ``tta``;
+  ``report``, ``preview``, ``dicom_seg``, ``page``, ``lesions``, ``slices``, ``model``, ``device``, ``threshold``,
+  ``gate``, ``min_volume_ml``, ``tta``;
 - ``study``, one study of a batch (``engine/service/cohort/task.py``): ``study``, ``folder``, ``batch``, ``inputs_key``,
   ``flair`` and, each optional, ``t1``, ``t1c``, ``with_probability`` and the settings; answered by its ``row``;
 - ``load`` with ``model`` and ``device``, each optional: loads the network and says the ``device``;
+- ``hand_over`` with ``flair``, ``labelmap``, ``report`` (an object) and, each optional or null, ``corrected_by``,
+  ``series`` (a list of files or folders), ``picture_3d``, ``reviewed``, ``dicom_seg``, ``page``, ``lesions``,
+  ``slices``: files of a segmentation as it is now, answered by its ``report`` and ``files``;
 - ``cancel`` with ``target``, the id of a segment request; ``ping``; ``doctor``; ``shutdown``.
 
 Every request is answered by exactly one last event: ``done``, ``pong`` or ``error`` (``kind``, ``message``,

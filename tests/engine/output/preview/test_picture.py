@@ -14,6 +14,7 @@ from BrainTumorSegLib.engine.output.preview.picture import preview_picture, rend
 from BrainTumorSegLib.engine.output.preview.slices import (
     FEW_SLICES,
     MOST_SLICES,
+    SliceStack,
     choose_slices,
     slice_stack,
     tile,
@@ -21,7 +22,7 @@ from BrainTumorSegLib.engine.output.preview.slices import (
 )
 from BrainTumorSegLib.engine.output.preview.strip import round_ceiling
 from BrainTumorSegLib.engine.output.preview.style import OUTLINE
-from BrainTumorSegLib.engine.study.geometry import Geometry
+from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
 from result_phantoms import AXIAL, GRIDS, SAGITTAL, ellipsoid, grid, phantom_result
 
 every_grid = pytest.mark.parametrize("geometry", GRIDS.values(), ids=GRIDS)
@@ -37,6 +38,10 @@ def result_on(geometry: Geometry) -> Result:
     return phantom_result(geometry, lesion, flair)
 
 
+def stack_of(result: Result) -> SliceStack:
+    return slice_stack(Volume(result.study.flair, result.geometry), result.mask, result.slices)
+
+
 def is_outline(picture: Image.Image) -> np.ndarray:
     """Pixels that are far greener than any grey."""
     rgb = np.asarray(picture).astype(int)
@@ -45,7 +50,7 @@ def is_outline(picture: Image.Image) -> np.ndarray:
 
 @every_grid
 def test_right_of_the_patient_is_left_and_front_is_up(geometry: Geometry) -> None:
-    stack = slice_stack(result_on(geometry))
+    stack = stack_of(result_on(geometry))
     largest = int(stack.mask.sum(axis=(1, 2)).argmax())
     picture = tile(stack, largest, 260)
     # Labels in the mask's colour stand in the lowest lines.
@@ -56,7 +61,7 @@ def test_right_of_the_patient_is_left_and_front_is_up(geometry: Geometry) -> Non
 
 @every_grid
 def test_outline_runs_along_the_border_of_the_mask(geometry: Geometry) -> None:
-    stack = slice_stack(result_on(geometry))
+    stack = stack_of(result_on(geometry))
     largest = int(stack.mask.sum(axis=(1, 2)).argmax())
     picture = tile(stack, largest, 400)
     found = is_outline(picture)[: round(0.85 * picture.height)]
@@ -71,7 +76,7 @@ def test_outline_runs_along_the_border_of_the_mask(geometry: Geometry) -> None:
 
 @every_grid
 def test_round_head_is_round_whatever_the_pixels(geometry: Geometry) -> None:
-    stack = slice_stack(result_on(geometry))
+    stack = stack_of(result_on(geometry))
     height, width = stack.grey.shape[1] * stack.pixel_mm[0], stack.grey.shape[2] * stack.pixel_mm[1]
     picture = tile(stack, 0, 300)
     assert picture.height / picture.width == pytest.approx(height / width, abs=0.01)
@@ -79,7 +84,7 @@ def test_round_head_is_round_whatever_the_pixels(geometry: Geometry) -> None:
 
 def test_thick_sagittal_stack_is_shown_in_proportion() -> None:
     geometry = grid(SAGITTAL, (48, 48, 10), (1.0, 1.0, 5.0))
-    stack = slice_stack(result_on(geometry))
+    stack = stack_of(result_on(geometry))
     picture = tile(stack, int(stack.mask.sum(axis=(1, 2)).argmax()), 300)
     head = np.asarray(picture.convert("L")) > 20
     # Lines near the middle that meet no label.
@@ -176,7 +181,7 @@ def test_axis_of_areas_ends_at_a_round_number(value: float, expected: float) -> 
 def test_sides_can_be_read_on_bright_skull() -> None:
     """White letters need a dark ground whatever lies behind them."""
     white = phantom_result(OBLIQUE, np.zeros(OBLIQUE.shape_kji, bool))
-    stack = dataclasses.replace(slice_stack(white), grey=np.full_like(slice_stack(white).grey, 255))
+    stack = dataclasses.replace(stack_of(white), grey=np.full_like(stack_of(white).grey, 255))
     picture = np.asarray(tile(stack, 0, 260).convert("L")).astype(int)
     middle = picture.shape[0] // 2
     for plate in (picture[middle - 8 : middle + 8, 5:20], picture[middle - 8 : middle + 8, -20:-5]):

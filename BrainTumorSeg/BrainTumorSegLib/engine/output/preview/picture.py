@@ -15,6 +15,7 @@ from BrainTumorSegLib.engine.measurement.result import Result, summarise
 from BrainTumorSegLib.engine.output.preview.slices import SliceStack, slice_stack, tile
 from BrainTumorSegLib.engine.output.preview.strip import strip
 from BrainTumorSegLib.engine.output.preview.style import BACKGROUND, CAUTION, QUIET, TEXT, write
+from BrainTumorSegLib.engine.study.geometry import Volume
 
 _WIDTH_PX = 1600
 _MARGIN_PX = 28
@@ -36,8 +37,8 @@ def render_preview(result: Result, path: Path) -> None:
 
 def preview_picture(result: Result) -> Image.Image:
     """The picture, RGB: axial slices seen from below (the patient's right on the left), in true proportion."""
-    stack = slice_stack(result)
-    slices = _slice_grid(stack)
+    stack = slice_stack(Volume(result.study.flair, result.geometry), result.mask, result.slices)
+    slices = slice_grid(stack, _WIDTH_PX - 2 * _MARGIN_PX, _MOST_COLUMNS)
     height = _HEADER_PX + slices.height + _GAP_PX + _STRIP_PX + _FOOTER_PX
     picture = Image.new("RGB", (_WIDTH_PX, height), BACKGROUND)
     _header(picture, result)
@@ -48,11 +49,11 @@ def preview_picture(result: Result) -> Image.Image:
     return picture
 
 
-def _slice_grid(stack: SliceStack) -> Image.Image:
+def slice_grid(stack: SliceStack, width: int, most_columns: int) -> Image.Image:
+    """The slices side by side, row by row, in a picture ``width`` pixels wide."""
     count = len(stack.scores)
-    columns = count if count <= _MOST_COLUMNS else min(_MOST_COLUMNS, math.ceil(count / 2))
+    columns = count if count <= most_columns else min(most_columns, math.ceil(count / 2))
     rows = math.ceil(count / columns)
-    width = _WIDTH_PX - 2 * _MARGIN_PX
     room_px = (width - (columns - 1) * _GAP_PX) // columns
     tile_px = max(1, min(_WIDEST_TILE_PX, room_px, round(_TALLEST_TILE_PX / stack.aspect)))
     tiles = [tile(stack, position, tile_px) for position in range(count)]

@@ -9,9 +9,10 @@ import numpy.typing as npt
 from PIL import Image, ImageChops, ImageDraw
 
 from BrainTumorSegLib.engine.measurement.mask import bounding_box
-from BrainTumorSegLib.engine.measurement.result import Result, SliceScore
+from BrainTumorSegLib.engine.measurement.result import SliceScore
 from BrainTumorSegLib.engine.output.preview.style import OUTLINE, QUIET, TEXT, write, write_on_plate
 from BrainTumorSegLib.engine.study.axial import AxialOrder
+from BrainTumorSegLib.engine.study.geometry import Volume
 
 FEW_SLICES = 12
 MOST_SLICES = 18
@@ -49,19 +50,22 @@ class SliceStack:
         return (self.grey.shape[1] * self.pixel_mm[0]) / (self.grey.shape[2] * self.pixel_mm[1])
 
 
-def slice_stack(result: Result) -> SliceStack:
-    """The slices worth showing: through the tumour, or through the whole head where there is none."""
-    order = AxialOrder.of(result.geometry)
-    mask = order.to_axial(result.mask)
+def slice_stack(flair: Volume, mask: npt.NDArray[np.bool_], scores: tuple[SliceScore, ...]) -> SliceStack:
+    """The slices worth showing: through the tumour, or through the whole head where there is none.
+
+    mask: bool [K, J, I] on FLAIR's grid; scores: of every axial slice.
+    """
+    order = AxialOrder.of(flair.geometry)
+    mask = order.to_axial(mask)
     shown = choose_slices(mask.sum(axis=(1, 2)))
-    grey = windowed(order.to_axial(result.study.flair)[shown])
+    grey = windowed(order.to_axial(flair.array)[shown])
     chosen_mask = mask[shown]
     box = _head_box(grey, chosen_mask)
     return SliceStack(
         grey[:, box[0], box[1]],
         chosen_mask[:, box[0], box[1]],
         order.spacing_mm[1:],
-        tuple(result.slices[index] for index in shown),
+        tuple(scores[index] for index in shown),
     )
 
 
