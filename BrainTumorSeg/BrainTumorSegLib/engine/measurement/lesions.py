@@ -115,7 +115,7 @@ def _doubts(axial_probability: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.
     length = len(axial_probability)
     values = axial_probability[counted]
     totals = np.bincount(slices, weights=binary_entropy(values), minlength=length)
-    wrong = np.bincount(slices, weights=np.minimum(values, 1 - values), minlength=length)
+    wrong = np.bincount(slices, weights=np.minimum(values, 1 - values), minlength=length).astype(np.float64)
     return totals / np.maximum(np.bincount(slices, minlength=length), 1), wrong
 
 
