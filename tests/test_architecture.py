@@ -59,7 +59,8 @@ LIBRARY_ROOMS = {
     "engine.temporary": set(),
     "engine.files": {"engine.errors", "engine.paths", "engine.temporary"},
     "engine.foreign_errors": {"engine.errors", "engine.paths"},
-    "engine.study": {"engine.errors", "engine.paths", "engine.files", "engine.foreign_errors"},
+    "engine.memory": {"engine.errors"},
+    "engine.study": {"engine.errors", "engine.paths", "engine.files", "engine.foreign_errors", "engine.memory"},
     "engine.networks": {"engine.errors"},
     "engine.models": {
         *("engine.errors", "engine.resources", "engine.temporary", "engine.files"),
@@ -77,7 +78,7 @@ LIBRARY_ROOMS = {
     "engine.sample": {"engine.errors", "engine.files", "engine.resources"},
     "engine.service": {
         *("engine.errors", "engine.paths", "engine.temporary", "engine.files", "engine.foreign_errors"),
-        *("engine.resources", "engine.settings"),
+        *("engine.memory", "engine.resources", "engine.settings"),
         *("engine.study", "engine.models", "engine.measurement", "engine.inference", "engine.output"),
     },
     "cli": {"engine", "client"},  # a batch has workers, as Slicer has

@@ -1,7 +1,9 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from BrainTumorSegLib.engine.errors import DefectError, InputError, MemoryExhaustedError
+from BrainTumorSegLib.engine.errors import Cancelled, DefectError, InputError, MemoryExhaustedError
 from BrainTumorSegLib.engine.foreign_errors import translate
 from BrainTumorSegLib.engine.settings import SegmentSettings
 from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
@@ -59,6 +61,55 @@ def test_other_errors_of_import_and_system_are_not(error: Exception) -> None:
 def test_an_operation_that_onednn_does_not_know_is_no_want_of_memory() -> None:
     error = RuntimeError("could not create a primitive descriptor for a convolution forward propagation primitive")
     assert translate(error).kind == "defect"
+
+
+def _raised(*errors: Exception) -> Exception:
+    """The last of the errors, each raised because of the one before it."""
+    for cause, error in pairwise(errors):
+        error.__cause__ = cause
+    return errors[-1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        _raised(MemoryError(), RuntimeError("applying transform <Spacingd>"), ValueError("transform failed")),
+        _raised(RuntimeError("Failed to allocate memory for image."), InputError("FLAIR: a.nii can't be read.")),
+    ],
+    ids=["a library's wrapper", "our own words"],
+)
+def test_want_of_memory_is_found_behind_the_error_that_it_led_to(error: Exception) -> None:
+    known = translate(error)
+    assert (known.kind, known.exit_code) == ("memory", 4)
+
+
+def _clean_up_badly(told_apart: bool) -> None:
+    try:
+        raise MemoryError
+    except MemoryError:
+        if told_apart:
+            raise KeyError("cleaning up") from None
+        {}["cleaning up"]
+
+
+def test_want_of_memory_is_found_where_another_error_came_while_it_was_handled() -> None:
+    with pytest.raises(KeyError) as caught:
+        _clean_up_badly(told_apart=False)
+    assert translate(caught.value).kind == "memory"
+    # "from None": its author said that the first has nothing to do with it.
+    with pytest.raises(KeyError) as caught:
+        _clean_up_badly(told_apart=True)
+    assert translate(caught.value).kind == "defect"
+
+
+def test_a_circle_of_causes_comes_to_an_end() -> None:
+    first, second = ValueError("first"), ValueError("second")
+    first.__cause__, second.__cause__ = second, first
+    assert translate(first).kind == "defect"
+
+
+def test_a_wish_to_stop_stays_one_whatever_led_to_it() -> None:
+    assert translate(_raised(MemoryError(), Cancelled())).kind == "cancelled"
 
 
 def test_missing_package_is_named_with_a_remedy() -> None:

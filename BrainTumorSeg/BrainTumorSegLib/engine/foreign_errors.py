@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
-from BrainTumorSegLib.engine.errors import BrainTumorSegError, DefectError, InputError, MemoryExhaustedError
+from BrainTumorSegLib.engine.errors import BrainTumorSegError, Cancelled, DefectError, InputError, MemoryExhaustedError
 from BrainTumorSegLib.engine.paths import shown
 
 PACKAGE_FOLDER = Path(__file__).parents[1]
@@ -25,27 +26,48 @@ _OUT_OF_MEMORY = re.compile(
 _CARRIERS = (RuntimeError, ImportError, OSError)
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether a library's error means that it got no memory.
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, or one of those that led to it, means that a library got no memory.
+
+    Libraries wrap it ("applying transform …"), and our own code does ("can't be read"), each with words of its own.
 
     >>> is_out_of_memory(RuntimeError("could not create a primitive"))
     True
     """
+    return any(_got_no_memory(each) for each in _with_its_causes(error))
+
+
+def _got_no_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, _CARRIERS) and bool(_OUT_OF_MEMORY.search(str(error))))
 
 
+def _with_its_causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what led to it, as a traceback shows them."""
+    seen: set[int] = set()
+    following: BaseException | None = error
+    while following is not None and id(following) not in seen:
+        yield following
+        seen.add(id(following))
+        hidden = following.__suppress_context__
+        following = following.__cause__ or (None if hidden else following.__context__)
+
+
 def translate(error: Exception) -> BrainTumorSegError:
-    """The same error as something a person can read and act on; ours come back as they are.
+    """The same error as something a person can read and act on.
+
+    Ours come back as they are, unless want of memory led to them: "damaged" would be untrue then.
 
     >>> translate(ZeroDivisionError("division by zero")).kind
     'defect'
     """
-    if isinstance(error, BrainTumorSegError):
+    if isinstance(error, (Cancelled, MemoryExhaustedError)):
         return error
     if is_out_of_memory(error):
         return MemoryExhaustedError(
             "There is not enough memory for this study.", "Close other programs, or use a machine with more memory."
         )
+    if isinstance(error, BrainTumorSegError):
+        return error
     if isinstance(error, ModuleNotFoundError):
         return BrainTumorSegError(
             f"The Python package {error.name} is missing.",

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from BrainTumorSegLib.engine.errors import InputError, ModelError
-from BrainTumorSegLib.engine.networks.classifiers import ClassifierHead
+from BrainTumorSegLib.engine.networks.resnet50_classifier import ClassifierHead
 from network_measures import build_on_meta, convolution_macs_at_256, keras_total, shapes_at_256, trainable
 
 KERAS_CONVOLUTION_BIASES = 26_560

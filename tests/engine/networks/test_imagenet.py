@@ -12,9 +12,9 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image
 
 from BrainTumorSegLib.engine.errors import ModelError
-from BrainTumorSegLib.engine.networks.classifiers import EfficientNetLite0Classifier
 from BrainTumorSegLib.engine.networks.efficientnet_lite import EfficientNetLite0
 from BrainTumorSegLib.engine.networks.imagenet import PACKAGE, load_imagenet_weights, read_weights, weights_path
+from BrainTumorSegLib.engine.networks.lite0_classifier import EfficientNetLite0Classifier
 
 MILITARY_UNIFORM = 652
 """ImageNet's class for what Rear Admiral Grace Hopper wears in matplotlib's sample photograph."""

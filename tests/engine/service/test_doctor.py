@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from BrainTumorSegLib.engine.memory import needed_bytes
 from BrainTumorSegLib.engine.models.index import ModelIndex, parse_index
 from BrainTumorSegLib.engine.models.store import ModelStore
 from BrainTumorSegLib.engine.service import doctor
@@ -195,11 +196,15 @@ def test_no_tool_means_no_nvidia_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert doctor.find_nvidia_gpus() == ()
 
 
-@pytest.mark.parametrize(("free", "status"), [(1_000_000_000, Status.OK), (900_000_000, Status.WARNING)])
-def test_memory_is_compared_with_what_a_study_takes(free: int, status: Status) -> None:
-    finding = doctor.memory_finding(free)
-    assert finding.status is status
-    assert finding.message == f"{free / 1e9:.1f} GB of memory are free; a study takes up to 1 GB."
+def test_memory_is_compared_with_what_studies_take() -> None:
+    usual, fine = (needed_bytes(size, 3) for size in ((256, 256, 36), (512, 512, 180)))
+    enough, too_little = doctor.memory_finding(fine), doctor.memory_finding(fine - 1)
+    assert (enough.status, too_little.status) == (Status.OK, Status.WARNING)
+    assert enough.message == (
+        f"{fine / 1e9:.1f} GB of memory are free; a usual study takes {usual / 1e9:.1f} GB, one of 512 x 512 x 180 "
+        f"voxels with three sequences {fine / 1e9:.1f} GB."
+    )
+    assert "Close other programs" in too_little.remedy
 
 
 def test_a_folder_on_a_small_disk_is_a_problem(small_disk: Path) -> None:

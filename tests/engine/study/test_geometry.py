@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.errors import DefectError
-from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
+from BrainTumorSegLib.engine.study.geometry import Geometry, Volume, voxels_of
 from head_phantom import head
 
 
@@ -56,3 +57,20 @@ def test_grids_differ_if_any_part_does(changed: dict[str, tuple[float, ...]]) ->
 
 def test_voxel_volume_is_in_millilitres() -> None:
     assert Geometry.of_image(head()).voxel_volume_ml == pytest.approx(4 * 4 * 7 / 1000)
+
+
+def test_voxels_outlive_the_image_that_they_belong_to() -> None:
+    image = head()
+    expected = sitk.GetArrayFromImage(image)
+    voxels = voxels_of(image)
+    del image
+    gc.collect()
+    np.testing.assert_array_equal(voxels, expected)
+    assert voxels.dtype == expected.dtype
+    with pytest.raises(ValueError, match="read-only"):
+        voxels[0, 0, 0] = 1
+
+
+def test_voxels_of_an_image_are_no_copy() -> None:
+    image = head()
+    assert np.shares_memory(voxels_of(image), sitk.GetArrayViewFromImage(image))

@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.study.geometry import Geometry
-from BrainTumorSegLib.engine.study.resampling import covered_fraction, resample_to_grid
+from BrainTumorSegLib.engine.study.resampling import covered_fraction, head_foreground, resample_to_grid
 from head_phantom import head
 
 
@@ -65,3 +65,12 @@ def test_transform_that_undoes_a_shift_restores_full_cover() -> None:
     geometry = moved_grid(flair, offset)
     assert covered_fraction(flair, geometry) < 0.5
     assert covered_fraction(flair, geometry, sitk.TranslationTransform(3, offset)) == 1.0
+
+
+def test_coverage_of_a_large_head_is_that_of_all_its_voxels() -> None:
+    flair = head((200, 210, 170), (0.9, 0.9, 0.9), (0.0, 0.0, 0.0))
+    lower = moved_grid(flair, (0.0, 0.0, -31.0))
+    foreground = head_foreground(sitk.GetArrayFromImage(flair))
+    assert foreground.sum() > 400_000  # so many that not all are looked at
+    expected = foreground[: 170 - 34].sum() / foreground.sum()
+    assert covered_fraction(flair, lower) == pytest.approx(expected, abs=0.01)

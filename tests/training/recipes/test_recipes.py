@@ -12,10 +12,10 @@ from brain_tumor_training.fitting.optimisation import OPTIMISERS
 from brain_tumor_training.main import main
 from brain_tumor_training.recipes.recipe import load_recipe, recipe_names
 from BrainTumorSegLib.engine.errors import InputError, ModelError
-from BrainTumorSegLib.engine.networks.classifiers import ResNet50Classifier
 from BrainTumorSegLib.engine.networks.imagenet import read_weights, weights_path
 from BrainTumorSegLib.engine.networks.inputs import CHANNELS
 from BrainTumorSegLib.engine.networks.registry import NETWORKS, build_network
+from BrainTumorSegLib.engine.networks.resnet50_classifier import ResNet50Classifier
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -13,10 +13,10 @@ from torch import nn
 
 from brain_tumor_training.recipes.settings import TrainingSettings
 from BrainTumorSegLib.engine.errors import InputError, ModelError
-from BrainTumorSegLib.engine.networks.classifiers import ResNet50Classifier
 from BrainTumorSegLib.engine.networks.efficientnet_lite import EfficientNetLite0Encoder
 from BrainTumorSegLib.engine.networks.imagenet import adapt_stem, load_imagenet_weights
 from BrainTumorSegLib.engine.networks.registry import build_network
+from BrainTumorSegLib.engine.networks.resnet50_classifier import ResNet50Classifier
 from BrainTumorSegLib.engine.networks.resunet_plus_plus_lite0 import ResUNetPlusPlusLite0
 
 logger = logging.getLogger(__name__)

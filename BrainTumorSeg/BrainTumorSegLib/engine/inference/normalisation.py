@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, Self
+
 import numpy as np
 import numpy.typing as npt
 
 from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.study.slabs import slabs
 
 BACKGROUND = -1.0
 """What air and masked-out voxels become."""
@@ -17,35 +21,83 @@ _LOW_PERCENTILE = 0.5
 _HIGH_PERCENTILE = 99.5
 _DARK_FRACTION = 0.25
 
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One sequence's scale: background -1, typical brain tissue 0, nothing over 3.
+
+    low, tissue: in the sequence's own units, the value that becomes -1 and how far above it tissue lies.
+    masked: the value of masked background, None where nothing is masked.
+    """
+
+    low: np.float32
+    tissue: np.float32
+    masked: np.float32 | None
+
+    @classmethod
+    def of(cls, volume: Array) -> Self:
+        """The scale of a sequence of at least two dimensions: finite numbers of any real type, any axis order and unit.
+
+        Voxels that equal the median of the volume's faces, where these make up a fifth of the volume or more, count as
+        masked background whatever their value (brain-masked z-scored studies have a 0 there, in the middle of the
+        brain's values). Of the rest, low is the 0.5th percentile, and tissue the median of the bright part (over a
+        quarter of the way from there to the 99.5th percentile), which is brain in heads with and without skull: so
+        both get the same scale. Takes as much memory as the volume once more.
+
+        Raises InputError if all voxels have one value.
+        """
+        masked = _masked_value(volume)
+        inside = _inside(volume, masked)
+        low, high = np.percentile(inside, (_LOW_PERCENTILE, _HIGH_PERCENTILE), overwrite_input=True)
+        if not high > low:
+            raise InputError(
+                f"The image has no contrast: almost all voxels have the value {float(volume.flat[0]):g}.",
+                "Choose a series that shows the head.",
+            )
+        bright = int(np.count_nonzero(inside > low + _DARK_FRACTION * (high - low)))
+        middle = [len(inside) - bright + (bright - 1) // 2, len(inside) - bright + bright // 2]
+        inside.partition(middle)  # in place, as the percentiles are found
+        return cls(np.float32(low), np.float32(inside[middle].mean(dtype=np.float64) - low), masked)
+
+    def apply(self, part: Array) -> npt.NDArray[np.float32]:
+        """The same voxels on the scale, float32 -1 to 3."""
+        scaled = np.array(part, np.float32, order="C")
+        scaled -= self.low
+        scaled /= self.tissue
+        scaled -= 1
+        np.clip(scaled, BACKGROUND, BRIGHTEST, out=scaled)
+        if self.masked is not None:
+            scaled[part == self.masked] = BACKGROUND
+        return scaled
+
+    def brighter(self, part: Array, level: float) -> npt.NDArray[np.bool_]:
+        """Which voxels have more than ``level`` (over -1) on the scale."""
+        above = part > self.low + (np.float32(level) + 1) * self.tissue
+        return above if self.masked is None else above & (part != self.masked)
+
 
 def normalise_sequence(array: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """Scale one sequence so that background is -1, typical brain tissue 0, and nothing exceeds 3.
-
-    array: finite numbers of any real type, any axis order, any unit. Voxels that equal the median of the volume's
-    faces, where these make up a fifth of the volume or more, count as masked background whatever their value
-    (brain-masked z-scored studies have a 0 there, in the middle of the brain's values). The rest is shifted by its
-    0.5th percentile and divided by the median of its bright part (over a quarter of the 99.5th percentile), which is
-    brain tissue in heads with and without skull: so both get the same scale. Returns float32 of the same shape.
+    """A whole sequence on its scale, float32 of the same shape, see ``Scale``.
 
     Raises InputError if all voxels have one value.
     """
     volume = np.asarray(array, dtype=np.float32)
-    masked = _masked_background(volume)
-    inside = volume[~masked]
-    low, high = np.percentile(inside, (_LOW_PERCENTILE, _HIGH_PERCENTILE)) if inside.size else (0.0, 0.0)
-    if not high > low:
-        raise InputError(
-            f"The image has no contrast: almost all voxels have the value {float(volume.flat[0]):g}.",
-            "Choose a series that shows the head.",
-        )
-    shifted = inside - low
-    tissue = float(np.median(shifted[shifted > _DARK_FRACTION * (high - low)]))
-    scaled = np.clip((volume - low) / tissue - 1.0, BACKGROUND, BRIGHTEST)
-    return np.where(masked, np.float32(BACKGROUND), scaled).astype(np.float32)
+    return Scale.of(volume).apply(volume)
 
 
-def _masked_background(volume: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Voxels of the constant value in which a masked or padded volume is embedded; none where there is none."""
+def _masked_value(volume: Array) -> np.float32 | None:
+    """The constant value in which a masked or padded volume is embedded; None where there is none."""
     faces = np.concatenate([volume.take(end, axis=axis).ravel() for axis in range(volume.ndim) for end in (0, -1)])
-    constant = volume == np.median(faces)
-    return constant if constant.mean() >= _MASKED_SHARE else np.zeros_like(constant)
+    value = np.float32(np.median(faces))
+    share = sum(np.count_nonzero(volume[part] == value) for part in slabs(volume.shape)) / volume.size
+    return value if share >= _MASKED_SHARE else None
+
+
+def _inside(volume: Array, masked: np.float32 | None) -> npt.NDArray[np.float32]:
+    """A copy of the voxels that are not masked, float32 [N], at least one; of all where all are."""
+    if masked is None:
+        return np.array(volume, np.float32).ravel(order="K")
+    inside = np.concatenate([volume[part][volume[part] != masked] for part in slabs(volume.shape)]).astype(np.float32)
+    return inside if inside.size else np.array([masked])

@@ -1,26 +1,22 @@
 """From a study to the axial slices a network sees, and exactly back to FLAIR's own grid.
 
-Built from MONAI's invertible transforms; training uses the same normalisation (``normalisation.py``) on stacks that
-already have the network's sampling.
+Training uses the same normalisation (``normalisation.py``) on stacks that already have the network's sampling.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from monai.data import MetaTensor
-from monai.data.utils import compute_shape_offset
-from monai.transforms import Compose, ResizeWithPadOrCropd, Spacingd, SpatialCropd, Transform
 
 from BrainTumorSegLib.engine.errors import DefectError, GeometryError
-from BrainTumorSegLib.engine.inference.normalisation import BACKGROUND, normalise_sequence
-from BrainTumorSegLib.engine.networks.inputs import CHANNELS, SIZE_PX
+from BrainTumorSegLib.engine.inference.normalisation import BACKGROUND, Scale
+from BrainTumorSegLib.engine.inference.view import View
+from BrainTumorSegLib.engine.networks.inputs import CHANNELS, SEQUENCES, SIZE_PX
 from BrainTumorSegLib.engine.study.axial import AxialOrder
+from BrainTumorSegLib.engine.study.slabs import slabs
 from BrainTumorSegLib.engine.study.study import Study
 
 NOMINAL_SPACING_MM = 0.9
@@ -30,11 +26,12 @@ KEPT_SPACING_MM = (0.7, 1.2)
 NEIGHBOUR_DISTANCE_MM = 5.0
 """Distance of the neighbouring slices that a 2.5D network sees, as in the training data (5.0 and 5.5 mm)."""
 
-_KEY = "sequences"
 _HEAD_LEVEL = -0.6
 _HEAD_SHARE = 0.01
 _SQUARE_TOLERANCE = 0.02
 _SLICES_PER_NEIGHBOUR_STEP = 20
+
+Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -42,25 +39,18 @@ class AxialSlices:
     """What the networks see of a study, and the way back.
 
     sequences: float32 [3, S, 256, 256] in the order of SEQUENCES, values -1 (background) to 3; slices inferior first,
-    row 0 anterior, column 0 the patient's right. neighbour_step: how many slices make one neighbour distance.
+    row 0 anterior, column 0 the patient's right. neighbour_step: how many slices make one neighbour distance. view:
+    the way from FLAIR's grid to the slices and back.
     """
 
+    sequences: Array
     neighbour_step: int
-    _order: AxialOrder
-    _transforms: Compose
-    _prepared: MetaTensor
-
-    @property
-    def sequences(self) -> npt.NDArray[np.float32]:
-        """float32 [3, S, 256, 256]; see the class."""
-        return self._prepared.numpy()
+    view: View
 
     def __len__(self) -> int:
-        return self._prepared.shape[1]
+        return self.sequences.shape[1]
 
-    def channels(
-        self, names: Sequence[str], positions: npt.NDArray[np.intp], size_px: int = SIZE_PX
-    ) -> npt.NDArray[np.float32]:
+    def channels(self, names: Sequence[str], positions: npt.NDArray[np.intp], size_px: int = SIZE_PX) -> Array:
         """Network input float32 [B, C, size_px, size_px] for the slices at ``positions`` [B]; the stack's ends repeat.
 
         size_px: the sampling of the network, see ``coarsen``.
@@ -71,15 +61,13 @@ class AxialSlices:
             planes.append(self.sequences[sequence, np.clip(positions + steps * self.neighbour_step, 0, last)])
         return coarsen(np.stack(planes, axis=1), size_px)
 
-    def bring(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def bring(self, values: Array) -> Array:
         """Brings float32 [K, J, I] on FLAIR's own grid to the slices [S, 256, 256], as the sequences were; training
         brings its references so. What lies outside the volume becomes BACKGROUND.
         """
-        axial = np.ascontiguousarray(self._order.to_axial(values), dtype=np.float32)
-        tensor = MetaTensor(torch.from_numpy(axial)[None], affine=np.diag([*self._order.spacing_mm, 1.0]))
-        return self._transforms({_KEY: tensor})[_KEY][0].numpy()
+        return self.view.bring(values, BACKGROUND)
 
-    def restore(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def restore(self, values: Array) -> Array:
         """Brings float32 [S, 256, 256] to FLAIR's own grid [K, J, I]; 0 outside the network's view.
 
         Raises DefectError if the shape is not that of the slices.
@@ -89,12 +77,7 @@ class AxialSlices:
                 f"Values of shape {values.shape} do not fit the slices {self.sequences.shape[1:]}.",
                 "This is a defect; please report it.",
             )
-        # The inverse of resampling starts from the affine that the slices have now.
-        tensor = MetaTensor(torch.from_numpy(np.ascontiguousarray(values))[None], affine=self._prepared.affine)
-        # The inverse takes them off, nested ones too: a copy, so that the way back can be gone again.
-        tensor.applied_operations = copy.deepcopy(self._prepared.applied_operations)
-        axial = self._transforms.inverse({_KEY: tensor})[_KEY][0].numpy()
-        return np.ascontiguousarray(self._order.from_axial(axial), dtype=np.float32)
+        return self.view.restore(values)
 
 
 def coarsen(slices: npt.NDArray[np.float32], size_px: int) -> npt.NDArray[np.float32]:
@@ -125,19 +108,17 @@ def prepare(study: Study) -> AxialSlices:
     Raises InputError for a sequence without contrast.
     """
     order = AxialOrder.of(study.geometry)
-    flair = normalise_sequence(order.to_axial(study.flair))
-    others = (study.t1, study.t1c)
-    t1, t1c = (flair if array is None else normalise_sequence(order.to_axial(array)) for array in others)
-    affine = np.diag([*order.spacing_mm, 1.0])
-    image = MetaTensor(torch.from_numpy(np.stack([t1, flair, t1c])), affine=affine)
-    transforms = _transforms_for(flair, order.spacing_mm)
-    prepared = transforms({_KEY: image})[_KEY]
-    return AxialSlices(
-        neighbour_step(len(flair), order.spacing_mm[0]),
-        order,
-        transforms,
-        prepared,
-    )
+    scale = Scale.of(study.flair)
+    view = _view_of(order.to_axial(study.flair), scale, order)
+    sequences = np.empty((len(SEQUENCES), view.slices, SIZE_PX, SIZE_PX), np.float32)
+    t1, flair, t1c = sequences
+    view.bring_scaled(study.flair, scale.apply, BACKGROUND, flair)
+    for array, slices in ((study.t1, t1), (study.t1c, t1c)):
+        if array is None:
+            slices[:] = flair
+        else:
+            view.bring_scaled(array, Scale.of(array).apply, BACKGROUND, slices)
+    return AxialSlices(sequences, neighbour_step(view.slices, order.spacing_mm[0]), view)
 
 
 def neighbour_step(slices: int, slice_distance_mm: float) -> int:
@@ -150,28 +131,12 @@ def neighbour_step(slices: int, slice_distance_mm: float) -> int:
     return max(1, min(by_distance, slices // _SLICES_PER_NEIGHBOUR_STEP))
 
 
-def _transforms_for(flair: npt.NDArray[np.float32], spacing_mm: tuple[float, float, float]) -> Compose:
-    """The steps that one study's sampling and size need, for normalised axial arrays [3, S, H, W]."""
-    low, high = _head_box(flair)
-    pixel_mm = _pixel_mm(high - low + 1, spacing_mm[1:])
-    steps: list[Transform] = []
-    shape = list(flair.shape[1:])
-    if pixel_mm is not None:
-        steps.append(Spacingd(_KEY, pixdim=(-1, pixel_mm, pixel_mm), mode="bilinear", padding_mode="border"))
-        scale = np.asarray(spacing_mm[1:]) / pixel_mm
-        low, high = low * scale, high * scale
-        new, _ = compute_shape_offset(shape, np.diag([*spacing_mm[1:], 1.0]), np.diag([pixel_mm, pixel_mm, 1.0]))
-        shape = [int(n) for n in new]
-    if max(shape) > SIZE_PX:
-        starts = [_crop_start(centre, n) for centre, n in zip((low + high) / 2, shape, strict=True)]
-        ends = [start + min(SIZE_PX, n) for start, n in zip(starts, shape, strict=True)]
-        steps.append(SpatialCropd(_KEY, roi_start=(0, *starts), roi_end=(len(flair), *ends)))
-    steps.append(ResizeWithPadOrCropd(_KEY, spatial_size=(-1, SIZE_PX, SIZE_PX), value=BACKGROUND))
-    return Compose(steps)
-
-
-def _crop_start(centre: float, length: int) -> int:
-    return min(max(round(centre) - SIZE_PX // 2, 0), max(length - SIZE_PX, 0))
+def _view_of(flair: Array, scale: Scale, order: AxialOrder) -> View:
+    """The part of axial slices [S, H, W], and the sampling, that networks see: around the head, and all of it."""
+    low, high = _head_box(flair, scale)
+    pixel_mm = _pixel_mm(high - low + 1, order.spacing_mm[1:])
+    middles = (low + high) / 2
+    return View.of(order, flair.shape, pixel_mm, (float(middles[0]), float(middles[1])))
 
 
 def _pixel_mm(head_px: npt.NDArray[np.float64], spacing_mm: Sequence[float]) -> float | None:
@@ -183,12 +148,16 @@ def _pixel_mm(head_px: npt.NDArray[np.float64], spacing_mm: Sequence[float]) -> 
     return max(NOMINAL_SPACING_MM, float(max(head_px * np.asarray(spacing_mm))) / SIZE_PX)
 
 
-def _head_box(flair: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _head_box(flair: Array, scale: Scale) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """First and last row and column of which at least 1 % is brighter than air, over all slices."""
-    head = flair > _HEAD_LEVEL
+    slices, height, width = flair.shape
+    rows, columns = np.zeros(height, np.intp), np.zeros(width, np.intp)
+    for part in slabs(flair.shape):
+        head = scale.brighter(flair[part], _HEAD_LEVEL)
+        rows += head.sum(axis=(0, 2))
+        columns += head.sum(axis=(0, 1))
     ends = []
-    for axis, length in ((1, flair.shape[1]), (2, flair.shape[2])):
-        share = head.mean(axis=tuple(other for other in range(3) if other != axis))
+    for share, length in ((rows / (slices * width), height), (columns / (slices * height), width)):
         lines = np.flatnonzero(share > _HEAD_SHARE)
         ends.append((lines[0], lines[-1]) if len(lines) else (0, length - 1))
     low, high = np.asarray(ends, np.float64).T

@@ -65,8 +65,10 @@ class StudyView:
     @classmethod
     def of(cls, sequences: Array, logits: Array, neighbour_step: int) -> StudyView:
         """sequences: [3, S, 256, 256], see AxialSlices. logits: [S, 256, 256] within the limit."""
-        planes = np.concatenate([sequences, logits[None] / np.float32(LOGIT_UNIT)])
-        coarse = _slabs(coarsen(planes, COARSE_PX), neighbour_step)
+        # One after another: together they would be a copy of all that there is of the study.
+        planes = [coarsen(one, COARSE_PX) for one in (*sequences, logits)]
+        planes[-1] = planes[-1] / np.float32(LOGIT_UNIT)
+        coarse = _slabs(np.stack(planes), neighbour_step)
         box = Box.around_head(coarse[_FLAIR])
         return cls(np.ascontiguousarray(coarse[..., box.rows, box.columns]), box, neighbour_step, sequences.shape[1])
 
@@ -88,11 +90,13 @@ def refine(correct: Correct, sequences: Array, logits: Array, neighbour_step: in
     """The slices' logits [S, 256, 256], within LOGIT_LIMIT, plus what the refiner says of the study and its mirror
     image, half each. sequences: float32 [3, S, 256, 256], see AxialSlices, as neighbour_step is.
     """
-    view = StudyView.of(sequences, limited(logits), neighbour_step)
+    corrected = limited(logits)
+    view = StudyView.of(sequences, corrected, neighbour_step)
     seen, mirrored = (
         correct(np.ascontiguousarray(view.array[None, ..., ::step]))[0, 0, :, :, ::step] for step in (1, -1)
     )
-    return limited(logits) + view.spread(np.ascontiguousarray((seen + mirrored) / 2))
+    corrected += view.spread(np.ascontiguousarray((seen + mirrored) / 2))
+    return corrected
 
 
 def limited(logits: Array) -> Array:

@@ -28,14 +28,17 @@ _SLICES_NDIM = 4
 class NetworkRunner:
     """A network on a device. After an out-of-memory it halves its batch, then moves to the CPU, and stays there.
 
-    notes: sentences for the user about each such step.
+    notes: sentences for the user about each such step that helped.
     """
 
-    def __init__(self, network: nn.Module, compute: Compute) -> None:
+    def __init__(self, network: nn.Module, compute: Compute, smallest_part: str = "a single slice") -> None:
+        """smallest_part: what one position is, for the message when not even that fits."""
         self._network = fold_batch_norm(network).to(compute.device)
         self._device = compute.device
         self._precision = compute.precision
         self._batch = _CPU_BATCH if compute.device.type == "cpu" else _GPU_BATCH
+        self._smallest_part = smallest_part
+        self._untold: str | None = None
         self.notes: list[str] = []
 
     @property
@@ -59,22 +62,26 @@ class NetworkRunner:
 
         Raises Cancelled between batches, MemoryExhaustedError when not even one slice fits on the CPU.
         """
-        outputs: list[npt.NDArray[np.float32]] = []
+        logits = np.empty(0, np.float32)
         done = 0
         while done < len(positions):
             if is_cancelled():
                 raise Cancelled
             batch = positions[done : done + self._batch]
             try:
-                outputs.append(self._forward(make_input(batch)))
+                found = self._forward(make_input(batch))
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
-                self._use_less_memory(error)
+                self._use_less_memory(len(batch), error)
                 continue
+            self._tell()
+            if done == 0:
+                logits = np.empty((len(positions), *found.shape[1:]), np.float32)
+            logits[done : done + len(batch)] = found
             done += len(batch)
             on_fraction(done / len(positions))
-        return np.concatenate(outputs)
+        return logits
 
     @torch.inference_mode()
     def _forward(self, array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -85,18 +92,25 @@ class NetworkRunner:
         with autocast, torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             return self._network(image).float().cpu().numpy()
 
-    def _use_less_memory(self, error: Exception) -> None:
-        if self._batch > 1:
-            self._batch //= 2
-            self.notes.append(f"Memory ran out; slices are computed {self._batch} at a time.")
+    def _use_less_memory(self, tried: int, error: Exception) -> None:
+        """Halve what was tried, or go to the CPU. Raises MemoryExhaustedError where there is nothing smaller to try."""
+        if tried > 1:
+            self._batch = tried // 2
+            self._untold = f"Memory ran out; slices are computed {self._batch} at a time."
         elif self._device.type != "cpu":
-            self.notes.append(f"The memory of {self._device} does not suffice; the CPU was used instead.")
+            self._untold = f"The memory of {self._device} does not suffice; the CPU was used instead."
             self._device, self._precision = torch.device("cpu"), torch.float32
             self._network = self._network.to(self._device)
             self._batch = _CPU_BATCH
         else:
             raise MemoryExhaustedError(
-                "There is not enough memory to compute a single slice on the CPU.",
-                "Close other programs, or run on a machine with at least 2 GB of free memory.",
+                f"There is not enough memory to compute {self._smallest_part} on the CPU.",
+                "Close other programs, or use a machine with more memory.",
             ) from error
-        logger.warning(self.notes[-1])
+
+    def _tell(self) -> None:
+        """Note what was done about memory, now that it has helped."""
+        if self._untold is not None:
+            logger.warning(self._untold)
+            self.notes.append(self._untold)
+            self._untold = None

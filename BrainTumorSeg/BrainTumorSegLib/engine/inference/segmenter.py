@@ -68,7 +68,7 @@ class Segmenter:
         self.device = str(compute.device)
         self._segment = NetworkRunner(model.segmentation.network, compute)
         refiner = model.segmentation.refiner
-        self._refine = NetworkRunner(refiner, compute) if refiner is not None else None
+        self._refine = NetworkRunner(refiner, compute, "the whole study at once") if refiner is not None else None
         self._classify = NetworkRunner(model.classifier.network, compute) if model.classifier else None
 
     def segment(
@@ -92,9 +92,13 @@ class Segmenter:
         chosen = through_gate(scores, used.gate, slices.neighbour_step, len(slices))
         with watch.stage("segment") as on_fraction:
             maps = self._segment_slices(slices, chosen, used.tta, on_fraction, is_cancelled)
+        view = slices.view
+        del slices  # as large as the study itself, where slices are thin
         with watch.stage("postprocess"):
-            probability = np.clip(slices.restore(maps), 0.0, 1.0)
+            probability = view.restore(maps)
+            np.clip(probability, 0.0, 1.0, out=probability)
             shown = maps.max(axis=(1, 2)) if scores is None else scores
+            del maps
             found = measure(study, probability, shown, chosen, used)
         return self._result(study, probability, found, used, watch.timings_s)
 
@@ -130,21 +134,31 @@ class Segmenter:
         is_cancelled: Callable[[], bool],
     ) -> npt.NDArray[np.float32]:
         """Tumour probability float32 [S, 256, 256], 0 in slices that were not chosen."""
-        maps = np.zeros((len(slices), SIZE_PX, SIZE_PX), np.float32)
+        logits = np.full((len(slices), SIZE_PX, SIZE_PX), -LOGIT_LIMIT, np.float32)
         positions = np.flatnonzero(chosen)
         if not len(positions):
-            return maps
-        views = (1, -1) if tta else (1,)
-        logits = np.full_like(maps, -LOGIT_LIMIT)
-        logits[positions] = 0.0
-        for number, step in enumerate(views):
-            start = number / len(views)
-            logits[positions] += self._view(
-                slices, positions, step, partial(_report_part, on_fraction, start, len(views)), is_cancelled
-            ) / len(views)
-        logits = self._in_study(slices, logits, is_cancelled)
-        maps[positions] = expit(logits[positions] / self._model.segmentation.recommendation.temperature)
+            return np.zeros_like(logits)
+        logits[positions] = self._mean_of_views(slices, positions, (1, -1) if tta else (1,), on_fraction, is_cancelled)
+        maps = self._in_study(slices, logits, is_cancelled)
+        maps /= self._model.segmentation.recommendation.temperature
+        expit(maps, out=maps)
+        maps[~chosen] = 0.0
         return maps
+
+    def _mean_of_views(
+        self,
+        slices: AxialSlices,
+        positions: npt.NDArray[np.intp],
+        views: tuple[int, ...],
+        on_fraction: Callable[[float], None],
+        is_cancelled: Callable[[], bool],
+    ) -> npt.NDArray[np.float32]:
+        """Tumour logits [B, 256, 256] of the slices at ``positions``, the mean of what ``_view`` gives for each."""
+        total = np.zeros((len(positions), SIZE_PX, SIZE_PX), np.float32)
+        for number, step in enumerate(views):
+            report = partial(_report_part, on_fraction, number / len(views), len(views))
+            total += self._view(slices, positions, step, report, is_cancelled) / len(views)
+        return total
 
     def _view(
         self,

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy.ndimage
 
 from BrainTumorSegLib.engine.measurement.diameters import TIE_MM, longest_diameter, perpendicular_diameters
-from BrainTumorSegLib.engine.measurement.mask import bounding_box, check_shape, label_components
+from BrainTumorSegLib.engine.measurement.mask import bounding_box, check_shape, label_components, piece_sizes
 from BrainTumorSegLib.engine.measurement.result import Lesion
 from BrainTumorSegLib.engine.study.axial import AxialOrder, axial_geometry, slice_positions_mm
 from BrainTumorSegLib.engine.study.geometry import Geometry
@@ -75,7 +75,7 @@ def lesion_ids(mask: Mask, geometry: Geometry) -> npt.NDArray[np.int32]:
 
 def _largest_first(labels: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.intp]:
     """Numbers of the pieces from 0, the largest first, equal ones in their order from inferior to superior."""
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    sizes = piece_sizes(labels, count)
     return np.argsort(-sizes, kind="stable")
 
 
@@ -90,14 +90,17 @@ def slice_measures(mask: Mask, probability: npt.NDArray[np.float32], geometry: G
     check_shape(probability.shape, geometry)
     order = AxialOrder.of(geometry)
     axial = order.to_axial(mask)
-    areas = axial.sum(axis=(1, 2)) * order.pixel_area_mm2
-    bits, wrong_px = _doubts(order.to_axial(probability))
-    measures = zip(
-        slice_positions_mm(geometry), areas, bits, wrong_px * order.pixel_area_mm2, _at_edge(axial), strict=True
-    )
+    planes = zip(slice_positions_mm(geometry), axial, order.to_axial(probability), _at_edge(axial), strict=True)
     return tuple(
-        SliceMeasure(float(place), float(area), float(mean), float(wrong), bool(edge))
-        for place, area, mean, wrong, edge in measures
+        SliceMeasure(
+            float(place),
+            np.count_nonzero(inside) * order.pixel_area_mm2,
+            mean,
+            wrong_px * order.pixel_area_mm2,
+            bool(edge),
+        )
+        for place, inside, seen, edge in planes
+        for mean, wrong_px in [_doubts(seen)]
     )
 
 
@@ -108,15 +111,12 @@ def binary_entropy(probability: npt.NDArray[np.floating]) -> npt.NDArray[np.floa
     return -(p * np.log2(p, out=np.zeros_like(p), where=p > 0) + q * np.log2(q, out=np.zeros_like(q), where=q > 0))
 
 
-def _doubts(axial_probability: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Per slice, of the voxels over UNCERTAINTY_FLOOR: the mean entropy in bits, and how many are expected wrong."""
-    counted = axial_probability > UNCERTAINTY_FLOOR
-    slices = np.nonzero(counted)[0]
-    length = len(axial_probability)
-    values = axial_probability[counted]
-    totals = np.bincount(slices, weights=binary_entropy(values), minlength=length)
-    wrong = np.bincount(slices, weights=np.minimum(values, 1 - values), minlength=length).astype(np.float64)
-    return totals / np.maximum(np.bincount(slices, minlength=length), 1), wrong
+def _doubts(plane: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """Of a slice's voxels over UNCERTAINTY_FLOOR: the mean entropy in bits, and how many are expected wrong."""
+    values = plane[plane > UNCERTAINTY_FLOOR]
+    if not values.size:
+        return 0.0, 0.0
+    return float(binary_entropy(values).mean()), float(np.minimum(values, 1 - values).sum(dtype=np.float64))
 
 
 def _at_edge(axial_mask: Mask) -> npt.NDArray[np.bool_]:

@@ -75,8 +75,8 @@ def _left_out(
     probability: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], voxel_ml: float, used: UsedSettings
 ) -> list[str]:
     """A sentence about the pieces below the smallest volume, where they are much beside what was kept."""
-    kept = float(mask.sum()) * voxel_ml
-    small = float((probability >= used.threshold).sum()) * voxel_ml - kept
+    kept = np.count_nonzero(mask) * voxel_ml
+    small = np.count_nonzero(probability >= used.threshold) * voxel_ml - kept
     if small <= _MUCH_LEFT_OUT * kept or small < _NOISE_ML:
         return []
     return [

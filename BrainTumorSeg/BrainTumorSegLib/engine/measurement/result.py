@@ -82,7 +82,7 @@ class Result:
     @property
     def volume_ml(self) -> float:
         """Volume of the whole mask in millilitres."""
-        return float(self.mask.sum()) * self.geometry.voxel_volume_ml
+        return np.count_nonzero(self.mask) * self.geometry.voxel_volume_ml
 
 
 def summarise(result: Result) -> str:

@@ -37,8 +37,8 @@ NETWORKS: Mapping[str, NetworkEntry] = MappingProxyType(
         "ResUNetPlusPlusJha": NetworkEntry("resunet_plus_plus_jha", Task.SEGMENTATION),
         "ResUNetPlusPlusLite0": NetworkEntry("resunet_plus_plus_lite0", Task.SEGMENTATION),
         "ResUNetPlusPlusInStudy": NetworkEntry("resunet_plus_plus_in_study", Task.SEGMENTATION),
-        "ResNet50Classifier": NetworkEntry("classifiers", Task.CLASSIFICATION),
-        "EfficientNetLite0Classifier": NetworkEntry("classifiers", Task.CLASSIFICATION),
+        "ResNet50Classifier": NetworkEntry("resnet50_classifier", Task.CLASSIFICATION),
+        "EfficientNetLite0Classifier": NetworkEntry("lite0_classifier", Task.CLASSIFICATION),
     }
 )
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-from monai.networks.blocks.aspp import SimpleASPP
-from monai.networks.nets.attentionunet import AttentionBlock
 from torch import nn
 from torch.nn import functional
 
+from BrainTumorSegLib.engine.networks.attention import AtrousPyramid, AttentionGate
 from BrainTumorSegLib.engine.networks.input_check import check_input
 from BrainTumorSegLib.engine.networks.resunet import WIDTHS, ResidualBlock, initialise_he_normal, stem
 
@@ -21,8 +20,7 @@ class ResUNetPlusPlus(nn.Module):
     """Five levels 16-32-64-128-256, residual blocks down and up, ASPP bridge, attention gates, 1x1 output.
 
     forward: float [B, input_channels, H, W], H and W multiples of 16 -> logits [B, 1, H, W]. At 256 x 256 the bridge
-    works at 16 x 16 x 256. The bridge is MONAI's SimpleASPP (Chen et al. 2017; four branches of 64 channels: 1 x 1
-    and three dilated 3 x 3, joined by 1 x 1), the gates are MONAI's AttentionBlock (Oktay et al. 2018), each gating a
+    works at 16 x 16 x 256. Bridge (four branches of 64 channels) and gates are those of ``attention.py``, each gating a
     skip by the decoder's upsampled features. 1,770,061 parameters at three channels counting BN statistics as Keras
     does (1,764,677 of them trainable); 2.09 GMAC a slice at 256 x 256. The paper gives no total to compare with.
 
@@ -35,18 +33,9 @@ class ResUNetPlusPlus(nn.Module):
         self.input_channels = input_channels
         self.stem = stem(input_channels, WIDTHS[0])
         self.encoder = nn.ModuleList(ResidualBlock(a, b) for a, b in pairwise(WIDTHS))
-        self.bridge = SimpleASPP(
-            spatial_dims=2,
-            in_channels=WIDTHS[-1],
-            conv_out_channels=WIDTHS[-1] // 4,
-            kernel_sizes=(1, 3, 3, 3),
-            dilations=ASPP_DILATIONS,
-            norm_type="BATCH",
-            acti_type="RELU",
-            bias=False,
-        )
+        self.bridge = AtrousPyramid(WIDTHS[-1], WIDTHS[-1] // 4, ASPP_DILATIONS)
         steps = list(zip(WIDTHS[:0:-1], WIDTHS[-2::-1], strict=True))
-        self.gates = nn.ModuleList(AttentionBlock(2, f_int=skip // 2, f_g=below, f_l=skip) for below, skip in steps)
+        self.gates = nn.ModuleList(AttentionGate(below, skip, skip // 2) for below, skip in steps)
         self.decoder = nn.ModuleList(ResidualBlock(below + skip, skip) for below, skip in steps)
         self.output = nn.Conv2d(WIDTHS[0], 1, 1)
         initialise_he_normal(self)

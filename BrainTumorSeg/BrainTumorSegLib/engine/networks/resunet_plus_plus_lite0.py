@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-from monai.networks.blocks.aspp import SimpleASPP
-from monai.networks.nets.attentionunet import AttentionBlock
 from torch import nn
 from torch.nn import functional
 
+from BrainTumorSegLib.engine.networks.attention import AtrousPyramid, AttentionGate
 from BrainTumorSegLib.engine.networks.efficientnet_lite import FEATURE_CHANNELS, EfficientNetLite0Encoder
 from BrainTumorSegLib.engine.networks.resunet import ResidualBlock, initialise_he_normal
 
@@ -34,19 +33,10 @@ class ResUNetPlusPlusLite0(nn.Module):
     def __init__(self, input_channels: int = 3) -> None:
         super().__init__()
         self.input_channels = input_channels
-        self.bridge = SimpleASPP(
-            spatial_dims=2,
-            in_channels=FEATURE_CHANNELS[-1],
-            conv_out_channels=BRIDGE_CHANNELS // 4,
-            kernel_sizes=(1, 3, 3, 3),
-            dilations=ASPP_DILATIONS,
-            norm_type="BATCH",
-            acti_type="RELU",
-            bias=False,
-        )
+        self.bridge = AtrousPyramid(FEATURE_CHANNELS[-1], BRIDGE_CHANNELS // 4, ASPP_DILATIONS)
         below = (BRIDGE_CHANNELS, *WIDTHS[:0:-1])
         steps = list(zip(below, FEATURE_CHANNELS[-2::-1], WIDTHS[::-1], strict=True))
-        self.gates = nn.ModuleList(AttentionBlock(2, f_int=max(8, s // 2), f_g=b, f_l=s) for b, s, _ in steps)
+        self.gates = nn.ModuleList(AttentionGate(b, s, max(8, s // 2)) for b, s, _ in steps)
         self.decoder = nn.ModuleList(ResidualBlock(b + s, width) for b, s, width in steps)
         self.output = nn.Conv2d(WIDTHS[0], _OUTPUT_STRIDE**2, 1)
         initialise_he_normal(self)

@@ -15,14 +15,17 @@ from pathlib import Path
 from BrainTumorSegLib.engine.errors import BrainTumorSegError, ModelError, OutputError
 from BrainTumorSegLib.engine.files import check_writable
 from BrainTumorSegLib.engine.foreign_errors import is_out_of_memory
+from BrainTumorSegLib.engine.memory import needed_bytes, usable_bytes
 from BrainTumorSegLib.engine.models.index import ModelEntry
 from BrainTumorSegLib.engine.models.store import HOME_VARIABLE, ModelState, ModelStore
 from BrainTumorSegLib.engine.service.packages import is_recent, needed_packages, required_version
 from BrainTumorSegLib.engine.temporary import clear_leftovers
 
 PYTHON_FLOOR = (3, 11)
-NEEDED_MEMORY_BYTES = 1_000_000_000
-"""What a study takes at most; the design's limit."""
+USUAL_STUDY = (256, 256, 36)
+"""Voxels of a clinical study of thick slices."""
+FINE_STUDY = (512, 512, 180)
+"""Voxels of a study of thin slices; both have three sequences."""
 NEEDED_OUTPUT_BYTES = 100_000_000
 """Room for the results of a usual study: mask, report, preview and a compressed probability volume."""
 
@@ -184,18 +187,19 @@ def find_nvidia_gpus() -> tuple[NvidiaGpu, ...]:
 
 def _free_memory_finding() -> Finding:
     try:
-        import psutil
+        return memory_finding(usable_bytes())
     except ImportError as error:
         return Finding("memory", Status.PROBLEM, f"The free memory is not known: {_reason(error)}", _REINSTALL)
-    return memory_finding(psutil.virtual_memory().available)
 
 
-def memory_finding(available_bytes: int) -> Finding:
-    """Whether enough main memory is free."""
+def memory_finding(usable: int) -> Finding:
+    """Whether so many bytes are enough for studies of usual and of thin slices."""
+    usual, fine = (needed_bytes(size, 3) for size in (USUAL_STUDY, FINE_STUDY))
     message = (
-        f"{available_bytes / 1e9:.1f} GB of memory are free; a study takes up to {NEEDED_MEMORY_BYTES / 1e9:.0f} GB."
+        f"{usable / 1e9:.1f} GB of memory are free; a usual study takes {usual / 1e9:.1f} GB, one of "
+        f"{' x '.join(map(str, FINE_STUDY))} voxels with three sequences {fine / 1e9:.1f} GB."
     )
-    if available_bytes >= NEEDED_MEMORY_BYTES:
+    if usable >= fine:
         return Finding("memory", Status.OK, message)
     return Finding("memory", Status.WARNING, message, "Close other programs before you start.")
 

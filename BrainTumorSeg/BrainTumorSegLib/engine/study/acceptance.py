@@ -7,6 +7,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.errors import GeometryError, InputError
+from BrainTumorSegLib.engine.memory import require_memory
 from BrainTumorSegLib.engine.study.geometry import Geometry
 
 MINIMUM_SLICES = 3
@@ -43,7 +44,10 @@ def check_grid(title: str, geometry: Geometry) -> None:
 
 
 def check_size(title: str, size: tuple[int, ...]) -> None:
-    """Raises InputError for a picture instead of a volume, and for too few or too many voxels of one frame."""
+    """Raises InputError for a picture instead of a volume, and for too few or too many voxels of one frame.
+
+    Raises MemoryExhaustedError for more voxels than this computer has memory for, were it the study's only sequence.
+    """
     if len(size) < 3:
         raise InputError(
             f"{title} is a single picture of {_by(size)} pixels, but a volume is needed.", "Choose the whole series."
@@ -61,6 +65,7 @@ def check_size(title: str, size: tuple[int, ...]) -> None:
             f"{title} has {_by(size)} voxels, more than the {MAXIMUM_VOXELS // 1_000_000} million that are supported.",
             "Crop or downsample it first.",
         )
+    require_memory(title, size, 1)
 
 
 def check_pixels(title: str, components: int, pixel_type: int) -> None:
@@ -80,16 +85,20 @@ def finite_voxels(title: str, array: npt.NDArray[np.float32]) -> tuple[npt.NDArr
     array: float32 [K, J, I]; NaN and infinite voxels become the smallest finite value (MR background). Returns the
     same array where there are none. Raises InputError if no voxel is finite or all have one value.
     """
-    finite = np.isfinite(array)
-    bad = int(array.size - np.count_nonzero(finite))
+    low, high = float(array.min()), float(array.max())
+    if np.isfinite((low, high)).all():
+        finite, bad = None, 0
+    else:
+        finite = np.isfinite(array)
+        bad = int(array.size - np.count_nonzero(finite))
+        low, high = float(array.min(where=finite, initial=np.inf)), float(array.max(where=finite, initial=-np.inf))
     if bad == array.size:
         raise InputError(f"{title} holds no number: every voxel is NaN or infinite.", "Export the series again.")
-    low, high = float(array.min(where=finite, initial=np.inf)), float(array.max(where=finite, initial=-np.inf))
     if low == high:
         raise InputError(
             f"{title} is empty: every voxel has the value {low:g}.", "Choose another series or export it again."
         )
-    if not bad:
+    if finite is None:
         return array, ()
     warning = f"{title}: {bad} voxels were not finite numbers and were set to the lowest value, {low:g}."
     return np.where(finite, array, np.float32(low)), (warning,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,9 +83,22 @@ class Volume:
 
     def to_image(self) -> sitk.Image:
         """The same volume as a SimpleITK image; masks become uint8."""
-        array = self.array.astype(np.uint8) if self.array.dtype == np.bool_ else self.array
+        array = self.array.view(np.uint8) if self.array.dtype == np.bool_ else self.array
         image = sitk.GetImageFromArray(array)
         image.SetSpacing(self.geometry.spacing_mm)
         image.SetOrigin(self.geometry.origin_lps)
         image.SetDirection(self.geometry.direction_lps)
         return image
+
+
+def voxels_of(image: sitk.Image) -> npt.NDArray[Any]:
+    """An image's voxels [K, J, I] without a copy, read-only; the image is kept for as long as they are."""
+    return np.asarray(_Voxels(image))
+
+
+class _Voxels:
+    """Owner of an image's memory, as NumPy's array interface wants one: SimpleITK's view does not keep its image."""
+
+    def __init__(self, image: sitk.Image) -> None:
+        self._image = image
+        self.__array_interface__ = sitk.GetArrayViewFromImage(image).__array_interface__

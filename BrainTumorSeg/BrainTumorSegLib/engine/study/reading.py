@@ -21,7 +21,7 @@ from BrainTumorSegLib.engine.study.acceptance import (
 )
 from BrainTumorSegLib.engine.study.alignment import Alignment, IsCancelled, by_evidence, onto_flair
 from BrainTumorSegLib.engine.study.compressed import check_compressed
-from BrainTumorSegLib.engine.study.geometry import Geometry
+from BrainTumorSegLib.engine.study.geometry import Geometry, voxels_of
 from BrainTumorSegLib.engine.study.nifti import check_nifti
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.engine.study.study import Motion, Source, Study
@@ -75,33 +75,33 @@ def study_from_images(
     Images of any real scalar type, 3D or 4D (first frame). The study's sources are empty.
     """
     images = {Role.FLAIR: flair, Role.T1: t1, Role.T1C: t1c}
-    sequences = [_accepted(role, image, None, ()) for role, image in images.items() if image is not None]
+    sequences = (_accepted(role, image, None, ()) for role, image in images.items() if image is not None)
     return _assemble(sequences, alignment, never)
 
 
-def _read_all(paths: StudyPaths, is_cancelled: IsCancelled) -> list[_Sequence]:
+def _read_all(paths: StudyPaths, is_cancelled: IsCancelled) -> Iterator[_Sequence]:
+    """The sequences one after another, so that each can go again when it is on FLAIR's grid."""
     given = {Role.FLAIR: paths.flair, Role.T1: paths.t1, Role.T1C: paths.t1c}
-    sequences = []
     for role, path in given.items():
         if is_cancelled():
             raise Cancelled
         if path is not None:
             with _quiet_itk():
-                sequences.append(_read_sequence(role, Path(path)))
-    return sequences
+                sequence = _read_sequence(role, Path(path))
+            yield sequence
 
 
-def _assemble(sequences: list[_Sequence], alignment: Alignment, is_cancelled: IsCancelled) -> Study:
+def _assemble(sequences: Iterator[_Sequence], alignment: Alignment, is_cancelled: IsCancelled) -> Study:
     """FLAIR first, then the others brought to its grid."""
-    flair = sequences[0]
+    flair = next(sequences)
     geometry = Geometry.of_image(flair.image)
     warnings = [*flair.warnings, *thick_slice_warnings(flair.role.label, geometry)]
     remedies: dict[Remedy, None] = {}  # an ordered set
     motions: dict[str, Motion] = {}
-    arrays = {flair.role: sitk.GetArrayFromImage(flair.image)}
-    for other in sequences[1:]:
+    arrays, sources = {flair.role: voxels_of(flair.image)}, {flair.role: flair.source}
+    for other in sequences:
         aligned = onto_flair(flair.image, other.role, other.image, alignment, is_cancelled)
-        arrays[other.role] = sitk.GetArrayFromImage(aligned.image)
+        arrays[other.role], sources[other.role] = voxels_of(aligned.image), other.source
         warnings += [*other.warnings, *aligned.warnings]
         remedies |= dict.fromkeys(aligned.remedies)
         if aligned.motion is not None:
@@ -111,7 +111,7 @@ def _assemble(sequences: list[_Sequence], alignment: Alignment, is_cancelled: Is
         geometry,
         arrays.get(Role.T1),
         arrays.get(Role.T1C),
-        sources={one.role.value: one.source for one in sequences if one.source is not None},
+        sources={role.value: source for role, source in sources.items() if source is not None},
         motions=motions,
         warnings=tuple(warnings),
         remedies=tuple(remedies),

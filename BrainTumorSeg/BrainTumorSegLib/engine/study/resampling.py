@@ -7,6 +7,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.study.geometry import Geometry
+from BrainTumorSegLib.engine.study.slabs import slabs
 
 # Enough points for a covered fraction to within a tenth of a percent.
 _COVERAGE_POINTS = 200_000
@@ -37,8 +38,7 @@ def covered_fraction(flair: sitk.Image, other: Geometry, transform: sitk.Transfo
 
     transform: maps FLAIR's points to the other's (LPS, mm), must be linear; None is the identity.
     """
-    foreground = np.flatnonzero(head_foreground(sitk.GetArrayViewFromImage(flair)))
-    chosen = foreground[:: max(1, foreground.size // _COVERAGE_POINTS)]
+    chosen = _some_of(head_foreground(sitk.GetArrayViewFromImage(flair)), _COVERAGE_POINTS)
     geometry = Geometry.of_image(flair)
     kji = np.unravel_index(chosen, geometry.shape_kji)
     points_ijk1 = np.stack([*kji[::-1], np.ones(chosen.size)])
@@ -47,6 +47,18 @@ def covered_fraction(flair: sitk.Image, other: Geometry, transform: sitk.Transfo
     limits = np.reshape(other.size_ijk, (3, 1)) - 0.5
     # A hair of tolerance: on equal grids the voxels at the border count as inside.
     return float(np.all((indices > -0.5 - 1e-6) & (indices < limits + 1e-6), axis=0).mean())
+
+
+def _some_of(mask: npt.NDArray[np.bool_], wanted: int) -> npt.NDArray[np.intp]:
+    """Flat indices of about ``wanted`` voxels of a mask, evenly through it; of all where there are fewer."""
+    flat = mask.ravel()
+    step = max(1, int(np.count_nonzero(flat)) // wanted)
+    chosen, passed = [], 0
+    for part in slabs(flat.shape):
+        found = np.flatnonzero(flat[part])
+        chosen.append(part.start + found[-passed % step :: step])
+        passed += len(found)
+    return np.concatenate(chosen)
 
 
 def affine_of(transform: sitk.Transform | None) -> npt.NDArray[np.float64]:

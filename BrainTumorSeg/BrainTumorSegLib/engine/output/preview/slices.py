@@ -57,7 +57,7 @@ def slice_stack(flair: Volume, mask: npt.NDArray[np.bool_], scores: tuple[SliceS
     """
     order = AxialOrder.of(flair.geometry)
     mask = order.to_axial(mask)
-    shown = choose_slices(mask.sum(axis=(1, 2)))
+    shown = choose_slices(np.array([np.count_nonzero(plane) for plane in mask]))
     grey = windowed(order.to_axial(flair.array)[shown])
     chosen_mask = mask[shown]
     box = _head_box(grey, chosen_mask)

@@ -1,4 +1,4 @@
-"""The slice classifiers: does this slice hold tumour?"""
+"""The papers' slice classifier: does this slice hold tumour? ResNet-50 with either's head."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from monai.networks.nets.resnet import ResNetFeatures
 from torch import nn
 
 from BrainTumorSegLib.engine.errors import InputError, ModelError
-from BrainTumorSegLib.engine.networks.efficientnet_lite import EfficientNetLite0
 from BrainTumorSegLib.engine.networks.input_check import check_input
 
 RESNET_CHANNELS = 2048
@@ -101,18 +100,3 @@ def build_head(kind: ClassifierHead, image_size: int, dropout: float) -> nn.Sequ
         nn.Dropout(dropout),
         nn.Linear(DENSE_UNITS, 1),
     )
-
-
-class EfficientNetLite0Classifier(EfficientNetLite0):
-    """EfficientNet-lite0 with a single tumour logit; ``features`` lets a decoder reuse its encoder.
-
-    forward: float [B, input_channels, H, W], H and W multiples of 32 -> tumour logits [B]. 3,372,289 trainable
-    parameters at three channels; 3,414,305 with BN statistics, as Keras counts.
-    """
-
-    def __init__(self, input_channels: int = 3, dropout: float = 0.2) -> None:
-        super().__init__(input_channels=input_channels, outputs=1, dropout=dropout)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps float [B, C, H, W] to tumour logits [B]. Raises InputError for another shape."""
-        return super().forward(x)[:, 0]
