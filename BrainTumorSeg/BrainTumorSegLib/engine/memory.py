@@ -13,10 +13,8 @@ from BrainTumorSegLib.engine.errors import MemoryExhaustedError
 PROGRAM_BYTES = 600_000_000
 """Python, its libraries, the networks and what they compute on one batch of slices."""
 _BYTES_PER_VOXEL = 4
-_VOLUMES_BESIDE_SEQUENCES = 1.6
-"""The probability (or, before that, what a sequence's scale is found from), the mask, its pieces."""
-_SLICE_BYTES = 6 * 256 * 256 * 4
-"""What networks see of a slice (three sequences), and three maps of what they say of it."""
+_SLICE_BYTES = 5 * 256 * 256 * 4
+"""What networks see of a slice (three sequences), and two maps of what they say of it."""
 
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -24,10 +22,11 @@ _CGROUP = Path("/sys/fs/cgroup")
 def needed_bytes(size_ijk: tuple[int, ...], sequences: int) -> int:
     """The most memory that segmenting takes, on the CPU, for so many sequences on FLAIR's grid.
 
+    Beside the sequences there is always one more volume: what a sequence's scale is found from, then the probability.
     Whatever the slices' direction: their number is taken for that of the longest axis.
     """
     volume = math.prod(size_ijk) * _BYTES_PER_VOXEL
-    return round(PROGRAM_BYTES + (sequences + _VOLUMES_BESIDE_SEQUENCES) * volume + max(size_ijk) * _SLICE_BYTES)
+    return PROGRAM_BYTES + (sequences + 1) * volume + max(size_ijk) * _SLICE_BYTES
 
 
 def usable_bytes() -> int:
