@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from BrainTumorSegLib.engine.service.packages import RESOURCES
+from BrainTumorSegLib.engine.resources import resource
 
 GAP = "…"
 """Stands for whatever is not known."""
@@ -159,7 +159,7 @@ def _sources() -> dict[str, str]:
 @functools.cache
 def _ourNames() -> frozenset[str]:
     """Models of the packaged index and names of signals."""
-    index = json.loads((RESOURCES / "Models.json").read_text(encoding="utf-8"))
+    index = json.loads(resource("Models.json").read_text(encoding="utf-8"))
     models = {each[key] for each in index["models"] for key in ("name", "version", "file", "licence")}
     return frozenset({*models, *(each.name for each in signal.Signals)})
 
