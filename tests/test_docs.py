@@ -99,10 +99,6 @@ def engine_blocks() -> list[CodeBlock]:
     return [block for block in code_blocks(DOCS / "python_api.md") if block.section == "Without Slicer"]
 
 
-@pytest.mark.skipif(
-    not (REPOSITORY / "release" / "index.json").is_file(),
-    reason="release/index.json is absent: no model has been released into this checkout",
-)
 def test_the_engine_examples_run_in_order_on_the_sample_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_sample(tmp_path / "study")
     monkeypatch.chdir(tmp_path)

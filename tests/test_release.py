@@ -12,16 +12,13 @@ import pytest
 from BrainTumorSegLib.engine.models.bundle import load_bundle
 from BrainTumorSegLib.engine.models.index import ModelEntry, read_index
 from BrainTumorSegLib.engine.networks.registry import Task
+from BrainTumorSegLib.engine.resources import resource
 from command import REPOSITORY
 
 RELEASE = REPOSITORY / "release"
-ENTRIES = read_index(RELEASE / "index.json").models
+INDEX = read_index(resource("Models.json"))
+ENTRIES = INDEX.models
 IDS = [entry.name for entry in ENTRIES]
-
-
-def test_the_packaged_index_is_the_releases() -> None:
-    packaged = REPOSITORY / "BrainTumorSeg" / "Resources" / "Models.json"
-    assert packaged.read_bytes() == (RELEASE / "index.json").read_bytes()
 
 
 def test_every_file_of_the_release_is_listed() -> None:
@@ -29,11 +26,10 @@ def test_every_file_of_the_release_is_listed() -> None:
 
 
 def test_there_is_a_default_model_with_its_classifier() -> None:
-    index = read_index(RELEASE / "index.json")
-    default = index.entry()
+    default = INDEX.entry()
     assert default.task is Task.SEGMENTATION
     assert default.classifier is not None
-    assert index.entry(default.classifier).task is Task.CLASSIFICATION
+    assert INDEX.entry(default.classifier).task is Task.CLASSIFICATION
 
 
 def test_the_release_is_small_enough_to_download_in_a_hospital() -> None:

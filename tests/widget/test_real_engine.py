@@ -17,12 +17,7 @@ from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume
 
 REPOSITORY = Path(__file__).parents[2]
 
-pytestmark = [
-    pytest.mark.skipif(
-        not (REPOSITORY / "release" / "index.json").is_file(), reason="no model is released yet: release/index.json"
-    ),
-    pytest.mark.timeout(600),
-]
+pytestmark = pytest.mark.timeout(600)
 
 
 def add_volume(scene: Any, path: Path, name: str) -> Any:

@@ -69,7 +69,7 @@ class ModelStore:
 
     @classmethod
     def default(cls, environment: Mapping[str, str] = os.environ, models_folder: Path | None = None) -> ModelStore:
-        """The store of this user: the checkout's or the packaged index, and the settings in the environment.
+        """The store of this user: the packaged index, a checkout's files, and the settings in the environment.
 
         models_folder: a folder with index.json and the model files that it lists, used instead of both; else that of
         BRAINTUMORSEG_MODELS. Reads BRAINTUMORSEG_HOME (instead of the user data folder) and BRAINTUMORSEG_MIRROR (an
@@ -82,8 +82,8 @@ class ModelStore:
                 f"The folder of models {chosen} has no index.json.",
                 f"Name a folder that holds it and the models that it lists, by --models or {MODELS_VARIABLE}.",
             )
+        index_path = chosen / INDEX_FILE if chosen else resource("Models.json")
         folder = chosen or find_release_folder(Path(__file__))
-        index_path = folder / INDEX_FILE if folder else resource("Models.json")
         mirror = environment.get(MIRROR_VARIABLE) or BASE_URL
         return cls(read_index(index_path), find_home(environment), folder, mirror)
 
@@ -301,7 +301,7 @@ def find_models_folder(environment: Mapping[str, str]) -> Path | None:
 def find_release_folder(start: Path) -> Path | None:
     """The release folder of the source checkout that holds ``start``, if it is in one."""
     for folder in start.resolve().parents:
-        if (folder / "pyproject.toml").is_file() and (folder / "release" / INDEX_FILE).is_file():
+        if (folder / "pyproject.toml").is_file() and (folder / "release").is_dir():
             return folder / "release"
     return None
 
