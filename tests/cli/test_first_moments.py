@@ -122,3 +122,27 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path: Path, start) -> None:
     process.send_signal(signal.SIGHUP)
     process.communicate(timeout=120)
     assert process.returncode == 0
+
+
+HOME = """
+import sys
+sys.argv = ["braintumorseg", "models", "verify"]
+import os
+os._exit = sys.exit
+from BrainTumorSegLib.__main__ import run
+try:
+    run()
+finally:
+    try:
+        import matplotlib.pyplot
+        print("matplotlib was imported")
+    except ImportError:
+        print("no matplotlib")
+"""
+
+
+def test_matplotlib_which_writes_into_the_home_is_not_loaded(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", HOME], env=child_environment(tmp_path), capture_output=True, text=True, check=True
+    )
+    assert run.stdout.splitlines()[-1] == "no matplotlib"

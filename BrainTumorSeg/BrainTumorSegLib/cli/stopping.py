@@ -9,6 +9,7 @@ import _thread
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ _POLL_S = 0.05
 def end_at_once(exit_code: int, words: bytes = b"") -> None:
     """From now on a signal ends the process with this exit code after these words.
 
-    For when nothing can be half done: before the work and after it. A signal that is ignored, as nohup does, stays so.
+    For when nothing can be half done yet. A signal that is ignored, as nohup does, stays so.
     """
 
     def end(_signal: int, _frame: FrameType | None) -> None:
@@ -68,7 +69,7 @@ def insisting(is_cancelled: Callable[[], bool]) -> Iterator[None]:
         while not ended.wait(_POLL_S):
             if is_cancelled():
                 if not ended.wait(PATIENCE_S):
-                    _thread.interrupt_main()
+                    _interrupt()
                 return
 
     threading.Thread(target=watch, name="patience", daemon=True).start()
@@ -84,9 +85,27 @@ def insisting(is_cancelled: Callable[[], bool]) -> Iterator[None]:
 
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
-    """Every such signal raises KeyboardInterrupt, so that temporary files are removed on the way out."""
-    with _handlers(signal.default_int_handler):
-        yield
+    """Every such signal raises KeyboardInterrupt, so that temporary files are removed on the way out.
+
+    One that strikes within a destructor or the callback of a weak reference, as importing has many, would only be
+    printed: it is raised again a moment later.
+    """
+    earlier = sys.unraisablehook
+
+    def raise_again(lost: sys.UnraisableHookArgs) -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            earlier(lost)
+            return
+        timer = threading.Timer(_POLL_S, _interrupt)
+        timer.daemon = True
+        timer.start()
+
+    sys.unraisablehook = raise_again
+    try:
+        with _handlers(signal.default_int_handler):
+            yield
+    finally:
+        sys.unraisablehook = earlier
 
 
 @contextmanager
@@ -103,10 +122,19 @@ def _handlers(handler: Handler) -> Iterator[None]:
             signal.signal(each, before)
 
 
+def _interrupt() -> None:
+    """As a signal from outside would, by one that is not ignored."""
+    for each in _heeded()[:1]:
+        _thread.interrupt_main(each)
+
+
+def _heeded() -> list[signal.Signals]:
+    return [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+
+
 def _handle(handler: Handler) -> dict[signal.Signals, Handler | int | None]:
     """Set the handler for every signal that is not ignored; returns the earlier ones."""
-    heeded = [each for each in _SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
-    return {each: signal.signal(each, handler) for each in heeded}
+    return {each: signal.signal(each, handler) for each in _heeded()}
 
 
 def _say(words: bytes) -> None:

@@ -21,6 +21,7 @@ from BrainTumorSegLib.engine.service.packages import needed_packages
 from model_server import make_content, make_entry
 
 REPOSITORY = Path(__file__).parents[3]
+SOURCE = REPOSITORY / "BrainTumorSeg"
 MODEL, CLASSIFIER = make_content(3_000), make_content(2_000, seed=1)
 
 
@@ -212,6 +213,20 @@ def test_a_folder_on_a_small_disk_is_a_problem(small_disk: Path) -> None:
     assert finding.status is Status.PROBLEM
     assert "1 MB are needed" in finding.message
     assert finding.remedy == "Free some space there. Or set BRAINTUMORSEG_HOME to another folder."
+
+
+def test_what_killed_programs_left_is_cleared_and_told(tmp_path: Path) -> None:
+    script = (
+        "import pathlib; from BrainTumorSegLib.engine.temporary import temporary_beside; "
+        f"temporary_beside(pathlib.Path({str(tmp_path / 'mask.nrrd')!r})).touch()"
+    )
+    subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(SOURCE)}, check=True)
+    assert len(list(tmp_path.iterdir())) == 1
+    finding = doctor.folder_finding("output folder", tmp_path, 1)
+    assert finding.status is Status.OK
+    assert "1 unfinished file of a program that was killed has been cleared away." in finding.message
+    assert list(tmp_path.iterdir()) == []
+    assert "cleared" not in doctor.folder_finding("output folder", tmp_path, 1).message
 
 
 def test_a_folder_without_permission_is_a_problem(forbidden_folder: Path) -> None:

@@ -216,10 +216,16 @@ def folder_finding(name: str, folder: Path, needed_bytes: int) -> Finding:
     needed = f"; {needed_bytes / 1e6:.0f} MB are needed" if needed_bytes else ""
     message = f"{folder} can be written to and has {free / 1e9:.1f} GB free{needed}."
     if cleared:
-        message += f" {cleared} unfinished files of programs that were killed have been cleared away."
+        message += f" {_cleared(cleared)} been cleared away."
     if free >= needed_bytes:
         return Finding(name, Status.OK, message)
     return Finding(name, Status.PROBLEM, message, f"Free some space there. {_home_remedy(name)}".strip())
+
+
+def _cleared(count: int) -> str:
+    if count == 1:
+        return "1 unfinished file of a program that was killed has"
+    return f"{count:d} unfinished files of programs that were killed have"
 
 
 def _store_findings(open_store: Callable[[], ModelStore]) -> Iterator[Finding]:
