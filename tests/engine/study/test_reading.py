@@ -387,7 +387,7 @@ def test_nifti_in_other_units_is_read_in_millimetres(tmp_path: Path, unit: int, 
 def test_nifti_lies_where_its_quaternion_and_its_matrix_say(tmp_path: Path, seed: int) -> None:
     """Random rotations, mirrored or not, written as qform and as sform; corners by nifti1.h's formulas."""
     random = np.random.default_rng(seed)
-    quaternion = random.normal(size=4) + np.array([2, 0, 0, 0])  # far from half a turn, where single precision is coarse
+    quaternion = random.normal(size=4) + np.array([2, 0, 0, 0])  # far from half a turn: single precision
     quaternion *= np.sign(quaternion[0]) / np.linalg.norm(quaternion)
     mirrored, sizes, offset = random.choice([-1.0, 1.0]), random.uniform(0.5, 6, 3), random.uniform(-90, 90, 3)
     rotation = np.reshape(sitk.VersorTransform(np.roll(quaternion, -1).tolist()).GetMatrix(), (3, 3))
