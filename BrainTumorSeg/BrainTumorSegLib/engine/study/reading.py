@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.study.geometry import Geometry, voxels_of
-from BrainTumorSegLib.engine.study.nifti import read_nifti
+from BrainTumorSegLib.engine.errors import Cancelled, InputError, Remedy
+from BrainTumorSegLib.engine.paths import check_input, unreadable, utf8_text
 from BrainTumorSegLib.engine.study.acceptance import (
     check_grid,
     check_pixels,
@@ -138,15 +138,6 @@ def _read_sequence(role: Role, path: Path) -> _Sequence:
 
 def _unreadable(role: Role, path: Path, error: Exception) -> InputError:
     """What could not be read, in our words; the library's own are in the chained exception."""
-    if isinstance(error, PermissionError):
-        return InputError(
-            f"{role.label}: {error.filename or path} may not be read: no permission.",
-            "Ask its owner for permission to read it, or copy it.",
-        )
-    if isinstance(error, OSError):
-        return InputError(
-            f"{role.label}: {path} can't be read: {error.strerror or error}.", "Check the disk or network."
-        )
     if isinstance(error, OSError) and error.errno:
         return unreadable(role.label, Path(error.filename or path), error)
     return InputError(
