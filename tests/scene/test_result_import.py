@@ -191,8 +191,23 @@ def test_result_lies_in_the_study_of_flair(scene: Any, segment: Segment) -> None
     hierarchy.CreateItem(study, flair)
     result = segment(flair, probability=True)
     offerProbability(result.segmentationNode)
-    nodes = (result.segmentationNode, result.sliceScoresNode, result.lesionsNode, result.probabilityNode)
+    nodes = (result.segmentationNode, result.probabilityNode)
     assert {hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) for node in nodes} == {study}
+    tables = (result.sliceScoresNode, result.lesionsNode)
+    below = {hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) for node in tables}
+    assert below == {hierarchy.GetItemByDataNode(flair)}
+
+
+def test_two_results_on_one_flair_are_told_apart_by_their_colours(scene: Any, segment: Segment) -> None:
+    flair = addVolume(scene, "FLAIR")
+    colours = []
+    for _ in range(3):
+        result = segment(flair)
+        colours.append(result.segmentationNode.GetSegmentation().GetSegment(result.segmentId).GetColor())
+    assert colours[0] == pytest.approx(TUMOUR_COLOUR)
+    assert len({tuple(round(part, 2) for part in colour) for colour in colours}) == 3
+    again = segment(flair, result.segmentationNode)
+    assert again.segmentationNode.GetSegmentation().GetSegment(again.segmentId).GetColor() == pytest.approx(colours[2])
 
 
 def test_no_tumour_is_a_result_in_words(scene: Any, segment: Segment) -> None:

@@ -81,8 +81,8 @@ def test_opening_the_section_shows_what_is_installed(shell: Any, models: Any) ->
     made = models("not installed")
     made.ui.modelsCollapsibleButton.collapsed = False
     wait(shell, made)
-    texts = [made.ui.modelsTable.item(0, column).text() for column in range(4)]
-    assert texts == ["NET (recommended)", "available", "19.2 MB", "CC-BY-NC-SA-4.0"]
+    texts = [made.ui.modelsTable.item(0, column).text() for column in range(3)]
+    assert texts == ["NET (recommended)", "available", "19.2 MB"]
 
 
 @pytest.mark.parametrize(("state", "isOffered"), [("installed", False), ("not installed", True), ("damaged", True)])
@@ -92,7 +92,7 @@ def test_the_recommended_model_is_selected_and_a_download_offered_where_it_bring
     made = models(state)
     made.ui.modelsCollapsibleButton.collapsed = False
     wait(shell, made)
-    assert made.ui.modelDescriptionLabel.text == "NET (recommended), 1.0.0. What it is."
+    assert made.ui.modelDescriptionLabel.text == "NET (recommended), 1.0.0, CC-BY-NC-SA-4.0. What it is."
     assert made.ui.downloadModelButton.enabled is isOffered
     assert made.ui.verifyModelButton.enabled is (state != "not installed")
 

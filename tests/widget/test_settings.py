@@ -100,7 +100,8 @@ def test_advice_to_register_names_the_panels_choice_and_no_option(
     panel.ui.guessButton.click()
     panel.ui.registrationComboBox.setCurrentIndex(2)
     click(panel)
-    text = panel.ui.statusLabel.text
+    panel.ui.notesButton.click()
+    text = f"{panel.ui.statusLabel.text} {panel.ui.notesLabel.text}"
     assert said in text
     label = panel.ui.registrationComboBoxLabel.text.removesuffix(":")
     always = panel.ui.registrationComboBox.itemText(1)

@@ -123,7 +123,7 @@ def _pytorchLogic() -> Any:
                 "The extension PyTorch is installed.", "Restart Slicer, then click 'Segment tumour' again."
             ) from error
         raise InputError(
-            "The extension PyTorch is not installed, which installs torch for this computer's graphics card.",
+            "Slicer's extension PyTorch is not installed, which brings the calculation library for this computer.",
             "Install PyTorch in the Extensions Manager and restart Slicer, or use 'Install from folder...'.",
         ) from error
 
@@ -131,8 +131,9 @@ def _pytorchLogic() -> Any:
 def _installPytorchExtension() -> bool:
     """Ask, then install the extension where this one was added from a folder; whether it is there after a restart."""
     question = (
-        "The segmentation needs torch, which Slicer's extension PyTorch installs for this computer's graphics card.\n\n"
-        "Install the extension PyTorch now? Slicer must be restarted afterwards."
+        "The segmentation needs a free calculation library (PyTorch) that is not on this computer yet. Slicer's "
+        "extension of the same name brings the right one for it.\n\n"
+        "Install that extension now? Slicer must be restarted afterwards; no image leaves this computer."
     )
     if not slicer.util.confirmOkCancelDisplay(question, f"{REQUESTER} - Install an extension"):
         return False

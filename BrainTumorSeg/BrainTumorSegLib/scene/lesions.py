@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import colorsys
-
 import numpy as np
 import slicer
 
 from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.scene.colours import otherColour
 from BrainTumorSegLib.scene.ownNodes import LESIONS, partOf
 from BrainTumorSegLib.scene.provenance import (
     copyProvenance,
@@ -21,8 +20,6 @@ from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 from BrainTumorSegLib.scene.undo import SegmentationUndo
 
 _CHANGED = ("The segmentation has just been changed; the table shows its lesions now.", "Choose the lesion again.")
-_HUE_STEP = 0.618
-"""Golden ratio: neighbours in the list get hues far from each other."""
 
 
 def removeLesion(segmentationNode: slicer.vtkMRMLSegmentationNode, lesionId: int, undo: SegmentationUndo) -> None:
@@ -64,7 +61,9 @@ def splitLesions(segmentationNode: slicer.vtkMRMLSegmentationNode, undo: Segment
     name, wasEdited = first.GetName(), isEdited(segmentationNode, firstId)
     segmentIds = [firstId]
     for number in range(2, int(ids.max()) + 1):
-        segmentIds.append(segmentation.AddEmptySegment("", f"{name} {number}", _colourOf(first.GetColor(), number - 1)))
+        segmentIds.append(
+            segmentation.AddEmptySegment("", f"{name} {number}", otherColour(first.GetColor(), number - 1))
+        )
         copyProvenance(first, segmentation.GetSegment(segmentIds[-1]))
     for number, segmentId in enumerate(segmentIds, start=1):
         writeMask(segmentationNode, segmentId, ids == number, flairNode)
@@ -104,9 +103,3 @@ def _measuredFlair(segmentationNode: slicer.vtkMRMLSegmentationNode) -> slicer.v
     if flairNode is None or flairNode.GetImageData() is None:
         raise InputError("The FLAIR volume of this result is not in the scene any more.", "Load it again.")
     return flairNode
-
-
-def _colourOf(first: tuple[float, float, float], number: int) -> tuple[float, float, float]:
-    """A colour beside the first one's, RGB 0-1, for segment ``number`` from 1."""
-    hue, lightness, saturation = colorsys.rgb_to_hls(*first)
-    return colorsys.hls_to_rgb((hue + _HUE_STEP * number) % 1.0, lightness, saturation)

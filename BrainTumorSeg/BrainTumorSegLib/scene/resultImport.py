@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import slicer
 
 from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.scene.colours import freeColour
 from BrainTumorSegLib.scene.lesions import joinLesions
 from BrainTumorSegLib.scene.ownNodes import PROBABILITY, removePart
 from BrainTumorSegLib.scene.probabilityImport import storeProbability
@@ -80,9 +81,10 @@ def importResult(
     """
     _checkFlair(flairNode, study)
     segmented = readOnGrid(files.segmentation, study.flair)
-    description = SegmentDescription.ofHeader(segmented.fields)
+    described = SegmentDescription.ofHeader(segmented.fields)
     probability = None if files.probability is None else readOnGrid(files.probability, study.flair).voxels
     target, keptEdited = _targetNode(segmentationNode, flairNode, policy)
+    description = replace(described, colour=freeColour(described.colour, _coloursBeside(target, flairNode)))
     undoable = target.GetSegmentation().GetNumberOfSegments() > 0
     if undoable:
         undo.save(target)
@@ -185,6 +187,20 @@ def _ownSegmentId(node: slicer.vtkMRMLSegmentationNode) -> str:
     ids = ownSegmentIds(node)
     untouched = [each for each in ids if not isEdited(node, each)]
     return next(iter((*untouched, *ids)), "")
+
+
+def _coloursBeside(
+    node: slicer.vtkMRMLSegmentationNode, flairNode: slicer.vtkMRMLScalarVolumeNode
+) -> list[tuple[float, float, float]]:
+    """Colours of the results that lie on the same FLAIR in other segmentations: one over the other is one too many."""
+    role = node.GetReferenceImageGeometryReferenceRole()
+    others = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", node.GetScene())
+    return [
+        other.GetSegmentation().GetSegment(segmentId).GetColor()
+        for other in others
+        if other is not node and other.GetNodeReference(role) is flairNode
+        for segmentId in ownSegmentIds(other)
+    ]
 
 
 def _freeName(segmentation: slicer.vtkSegmentation, wanted: str) -> str:

@@ -9,7 +9,7 @@ import slicer
 import vtk
 
 from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOrNew
-from BrainTumorSegLib.scene.subjectHierarchy import placeBeside
+from BrainTumorSegLib.scene.subjectHierarchy import placeBelow, placeBeside
 
 _SLICE_COLUMNS = {
     "index": vtk.vtkIntArray,
@@ -40,7 +40,7 @@ def showSliceScores(
     node = partOrNew(segmentationNode, SLICE_SCORES, "vtkMRMLTableNode", name)
     rows = [[each[column] for column in _SLICE_COLUMNS] for each in report["slices"]]
     _fill(node, _SLICE_COLUMNS, rows)
-    placeBeside(node, segmentationNode)
+    placeTable(node, segmentationNode)
     return node
 
 
@@ -50,8 +50,17 @@ def showLesions(
     """One row per lesion, largest first; no row where no tumour was found. Centroids in RAS."""
     node = partOrNew(segmentationNode, LESIONS, "vtkMRMLTableNode", name)
     _fill(node, _LESION_COLUMNS, [_lesionRow(each) for each in report["lesions"]])
-    placeBeside(node, segmentationNode)
+    placeTable(node, segmentationNode)
     return node
+
+
+def placeTable(tableNode: slicer.vtkMRMLTableNode, segmentationNode: slicer.vtkMRMLSegmentationNode) -> None:
+    """Put a table below the FLAIR that it is about; a segmentation's own item holds segments alone."""
+    flairNode = segmentationNode.GetNodeReference(segmentationNode.GetReferenceImageGeometryReferenceRole())
+    if flairNode is not None:
+        placeBelow(tableNode, flairNode)
+    else:
+        placeBeside(tableNode, segmentationNode)
 
 
 def setSliceAreas(sliceScoresNode: slicer.vtkMRMLTableNode, areas_mm2: Sequence[float]) -> None:

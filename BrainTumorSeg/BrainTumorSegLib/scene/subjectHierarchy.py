@@ -23,6 +23,12 @@ def placeBeside(node: slicer.vtkMRMLNode, neighbour: slicer.vtkMRMLNode) -> None
     hierarchy.SetItemParent(itemOf(node), hierarchy.GetItemParent(itemOf(neighbour)))
 
 
+def placeBelow(node: slicer.vtkMRMLNode, owner: slicer.vtkMRMLNode) -> None:
+    """Put ``node`` below the item of ``owner``, to which it belongs, so that it does not lie loose in the tree."""
+    hierarchy = node.GetScene().GetSubjectHierarchyNode()
+    hierarchy.SetItemParent(itemOf(node), itemOf(owner))
+
+
 def parentItem(node: slicer.vtkMRMLNode) -> int:
     """The item of the folder, study or scene in which a node lies."""
     hierarchy = node.GetScene().GetSubjectHierarchyNode()

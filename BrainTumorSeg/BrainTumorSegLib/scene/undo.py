@@ -11,7 +11,7 @@ import vtk
 
 from BrainTumorSegLib.scene.ownNodes import LESIONS, PROBABILITY, SLICE_SCORES, partOf, partOrNew, removePart
 from BrainTumorSegLib.scene.probabilityImport import placeProbability
-from BrainTumorSegLib.scene.subjectHierarchy import placeBeside
+from BrainTumorSegLib.scene.resultTables import placeTable
 
 # As many as Slicer's Segment Editor keeps by default; a segment is small, a probability volume 10 to 20 MB.
 STATES_A_NODE = 5
@@ -95,7 +95,7 @@ def _restoreTable(segmentationNode: slicer.vtkMRMLSegmentationNode, role: str, t
         node.SetAttribute(name, text)
     node.SetAndObserveTable(table.contents)
     node.SetUseColumnTitleAsColumnHeader(True)
-    placeBeside(node, segmentationNode)
+    placeTable(node, segmentationNode)
 
 
 def _restoreProbability(segmentationNode: slicer.vtkMRMLSegmentationNode, probability: vtk.vtkImageData | None) -> None:

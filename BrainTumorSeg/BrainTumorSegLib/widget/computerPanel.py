@@ -15,7 +15,7 @@ from BrainTumorSegLib.client.process import Event
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from BrainTumorSegLib.jobs.activity import ChildWork, State, failureOfEvent
 from BrainTumorSegLib.widget.clicks import connectClicks
-from BrainTumorSegLib.widget.words import runningText
+from BrainTumorSegLib.widget.words import failureText, inPanel, runningText
 
 
 class ComputerPanel:
@@ -102,7 +102,7 @@ class ComputerPanel:
     def _onExamined(self, event: Event) -> None:
         self._ui.checkButton.enabled = True
         if event.name == "error":
-            self._ui.computerStatusLabel.text = str(failureOfEvent(event))
+            self._ui.computerStatusLabel.text = failureText(failureOfEvent(event))
             return
         self.findings = event.content["findings"]
         mostSeriousFirst = sorted(self.findings, key=lambda each: list(_MARKS).index(each["status"]))
@@ -113,7 +113,7 @@ class ComputerPanel:
         assert work is not None, "set before it is listened to"
         self._ui.installOfflineButton.enabled = work.isFinished
         if work.failure is not None:
-            self._ui.computerStatusLabel.text = str(work.failure)
+            self._ui.computerStatusLabel.text = failureText(work.failure)
         else:
             self._ui.computerStatusLabel.text = work.message if work.state is State.DONE else runningText(work, None)
 
@@ -122,4 +122,7 @@ _MARKS = {"problem": "✗", "warning": "!", "ok": "✓"}
 
 
 def _findingText(finding: Mapping[str, Any]) -> str:
-    return f"{_MARKS[finding['status']]} {finding['message']} {finding['remedy']}".rstrip()
+    remedy = inPanel(finding["remedy"])
+    if not remedy and finding["remedy"] and finding["name"].startswith("weights"):
+        remedy = _("'Segment tumour' asks to download it; 'Import file...' under 'Models' takes a file.")
+    return f"{_MARKS[finding['status']]} {inPanel(finding['message'])} {remedy}".rstrip()

@@ -29,7 +29,7 @@ from BrainTumorSegLib.widget.parameters import BrainTumorSegParameterNode, jobSe
 from BrainTumorSegLib.widget.resultPanel import ResultPanel
 from BrainTumorSegLib.widget.segmentPanel import SegmentPanel
 from BrainTumorSegLib.widget.shortcuts import Key, Shortcuts
-from BrainTumorSegLib.widget.words import failureText, remedyText
+from BrainTumorSegLib.widget.words import failureText, inPanel, remedyText
 
 
 class Controller:
@@ -246,9 +246,10 @@ class Controller:
         parameters = self.parameters or self._logic.getParameterNode()
         parameters.segmentation = job.result.segmentationNode
         kept = _("Your corrected segmentation was kept; this is a new one.") if job.result.keptEdited else ""
-        texts = (job.result.message, kept, *job.warnings, *map(remedyText, job.remedies))
+        notes = (*map(inPanel, job.warnings), *map(remedyText, job.remedies))
         self.update()
-        self._segmentPanel.showText("\n".join(text for text in texts if text))
+        text = "\n".join(each for each in (job.result.message, kept) if each)
+        self._segmentPanel.showText(text, [note for note in notes if note])
         showResult(job.result.segmentationNode)
 
     def _startModelWork(self, action: str, *operands: str) -> ChildWork:

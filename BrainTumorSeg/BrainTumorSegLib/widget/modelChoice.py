@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import qt
 from slicer.i18n import tr as _
 
 from BrainTumorSegLib.engine.models.index import ModelEntry
@@ -26,8 +27,9 @@ class ModelChoice:
         self._comboBox, self._onChosen, self._onUnknown = comboBox, onChosen, onUnknown
         self._names = ["", *(entry.name for entry in entries if entry.task == "segmentation")]
         titles = {entry.name: f"{entry.title} {entry.version}" for entry in entries}
-        for name in self._names:
+        for index, name in enumerate(self._names):
             comboBox.addItem(titles.get(name, _("Recommended")))
+            comboBox.setItemData(index, titles.get(name, ""), qt.Qt.ToolTipRole)  # the box may cut it short
         comboBox.connect("currentIndexChanged(int)", self._onIndexChanged)
 
     def show(self, name: str) -> None:

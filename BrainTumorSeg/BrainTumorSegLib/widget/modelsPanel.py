@@ -47,6 +47,7 @@ class ModelsPanel:
 
     def onCollapsed(self, isCollapsed: bool) -> None:
         """Look at the disk when the section is opened."""
+        self._fillTable()
         if not isCollapsed and not self.states:
             self._ui.modelsTable.selectRow(0)  # so that the buttons below it have something to act on
             self._begin("list")
@@ -140,10 +141,12 @@ class ModelsPanel:
 
     def _fillTable(self) -> None:
         rows = [
-            (_title(entry), _stateText(self.states.get(entry.name)), sizeText(entry.size_bytes), entry.licence)
+            (_title(entry), _stateText(self.states.get(entry.name)), sizeText(entry.size_bytes))
             for entry in self._entries
         ]
         fillTable(self._ui.modelsTable, rows, numberColumns=(2,))
+        if not self._ui.modelsCollapsibleButton.collapsed:
+            self._ui.modelsTable.resizeRowsToContents()  # only a shown table knows how wide its columns are
 
     def _updateButtons(self) -> None:
         entry = self._selected
@@ -154,8 +157,7 @@ class ModelsPanel:
         self._ui.importModelButton.enabled = self._ui.removeAllModelsButton.enabled = not self._isBusy
         isHere = state in ("installed", "damaged") and not self._isBusy
         self._ui.verifyModelButton.enabled = self._ui.removeModelButton.enabled = isHere
-        # With the title, which the table may have to cut short.
-        about = f"{_title(entry)}, {entry.version}. {entry.description}" if entry is not None else ""
+        about = f"{_title(entry)}, {entry.version}, {entry.licence}. {entry.description}" if entry is not None else ""
         self._ui.modelDescriptionLabel.text = about
 
 

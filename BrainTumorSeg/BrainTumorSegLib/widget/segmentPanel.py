@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
 
 from BrainTumorSegLib.jobs.activity import Activity, State
+from BrainTumorSegLib.widget.clicks import visibly
 from BrainTumorSegLib.widget.timeLeft import TimeLeft
 from BrainTumorSegLib.widget.words import runningText
+
+_LINE = 52
+"""Characters of a note that fit into a line of the narrowest panel."""
 
 
 class SegmentPanel:
@@ -18,6 +24,9 @@ class SegmentPanel:
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         self._timeLeft = TimeLeft()
+        self._notes: tuple[str, ...] = ()
+        ui.notesButton.connect("toggled(bool)", visibly(self._showNotes))
+        self._showNotes(False)
 
     def showReady(self, missing: str) -> None:
         """No activity: the button starts one, unless something is missing, which its tooltip then says."""
@@ -34,11 +43,22 @@ class SegmentPanel:
         self._ui.segmentButton.toolTip = _("Stop. The scene stays as it is.")
         self._ui.progressBar.visible = True
         self._ui.progressBar.value = round(100 * activity.fraction)
+        self._notes = ()
+        self._showNotes(False)
         self._ui.statusLabel.text = runningText(activity, self._secondsLeft(activity))
 
-    def showText(self, text: str) -> None:
-        """What came of it, or what went wrong."""
+    def showText(self, text: str, notes: Sequence[str] = ()) -> None:
+        """What came of it, or what went wrong; below it what is to be noted, a line each, in full on demand."""
+        self._notes = tuple(notes)
         self._ui.statusLabel.text = text
+        self._ui.notesButton.checked = False
+        self._showNotes(False)
+
+    def _showNotes(self, isFull: bool) -> None:
+        lines = self._notes if isFull else [textwrap.shorten(note, _LINE, placeholder="...") for note in self._notes]
+        self._ui.notesLabel.text = "\n".join(lines)
+        self._ui.notesLabel.visible = bool(lines)
+        self._ui.notesButton.visible = any(len(note) > _LINE for note in self._notes)
 
     def restartClock(self) -> None:
         """Forget the pace of the activity before."""

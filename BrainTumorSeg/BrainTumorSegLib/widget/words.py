@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from slicer.i18n import tr as _
 
 from BrainTumorSegLib.engine.errors import Remedy
@@ -46,13 +48,32 @@ def runningText(activity: Activity, timeLeft_s: float | None) -> str:
 
 
 def failureText(failure: Failure) -> str:
-    """Why something failed and what to do about it here: the engine's own advice on models names shell commands."""
-    if failure.remedy is not None:
-        return f"{failure} {remedyText(failure.remedy)}"
-    if failure.kind != "model":
-        return str(failure)
-    hint = _("In Slicer: click 'Segment tumour' again to download it, or use 'Import file...' under 'Models'.")
-    return f"{failure} {hint}"
+    """Why something failed and what to do about it here."""
+    hint = remedyText(failure.remedy) if failure.remedy is not None else ""
+    if failure.kind == "model" and not hint:
+        hint = _("In Slicer: click 'Segment tumour' again to download it, or use 'Import file...' under 'Models'.")
+    return " ".join(text for text in (failure.message, inPanel(failure.action), hint) if text)
+
+
+_SHELL = re.compile(r"`|BRAINTUMORSEG_|--[a-z]")
+"""What only a shell has: commands, variables of the environment, options."""
+
+
+def inPanel(advice: str) -> str:
+    """The engine's advice without what only a shell has, which the panel has controls for.
+
+    A clause after a comma or semicolon goes alone; a sentence that begins with a command goes whole.
+    """
+    without = re.sub(r" \([^)]*\)", lambda found: "" if _SHELL.search(found[0]) else found[0], advice)
+    sentences = re.split(r"(?<=[.!?]) (?=[A-Z`])", without)
+    kept = []
+    for sentence in sentences:
+        clauses = re.split(r"(?<=[,;]) ", sentence)
+        if _SHELL.search(clauses[0]):
+            continue
+        rest = [clause for clause in clauses if not _SHELL.search(clause)]
+        kept.append(" ".join(rest).rstrip(",;.") + "." if len(rest) < len(clauses) else sentence)
+    return " ".join(kept)
 
 
 def remedyText(remedy: Remedy) -> str:
