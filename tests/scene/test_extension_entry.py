@@ -176,7 +176,7 @@ def test_everything_the_engine_imports_is_required_or_comes_with_slicer() -> Non
     listed = {*brought_by_slicer(), *(each.name for each in requirements())}
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     of_clusters = {Requirement(each).name for each in project["optional-dependencies"]["cluster"]}
-    modules = {"PIL" if name == "pillow" else name for name in listed}
+    modules = {{"pillow": "PIL", "scikit-image": "skimage"}.get(name, name) for name in listed}
     assert third_party_of_engine() <= modules | of_clusters
 
 

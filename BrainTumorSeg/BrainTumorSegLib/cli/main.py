@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from BrainTumorSegLib import __version__
-from BrainTumorSegLib.cli import batch, doctor, models, sample, segment, worker
+from BrainTumorSegLib.cli import batch, compare, doctor, models, sample, segment, worker
 from BrainTumorSegLib.cli.rendering import rendering_errors
 from BrainTumorSegLib.cli.stopping import interrupted_by_signals
 from BrainTumorSegLib.engine.errors import InputError
@@ -53,6 +53,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.set_defaults(debug=False)
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (segment, batch, models, doctor, worker, sample):
+    for command in (segment, batch, compare, models, doctor, worker, sample):
         command.add_parser(commands, common)
     return parser

@@ -6,7 +6,7 @@ torch is imported by the first segmentation, not before.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,9 @@ class WorkerCommands:
             "study": self._study,
             "load": self._load,
             "hand_over": self._hand_over,
+            "compare": self._compare,
+            "refine": self._refine,
+            "explain": self._explain,
             "doctor": self._doctor,
         }
 
@@ -90,6 +93,39 @@ class WorkerCommands:
         job = parse_hand_over(request)
         report = hand_over(job)
         send("done", report=report, files={name: str(path) for name, path in job.outputs.by_name().items()})
+
+    def _compare(self, request: Request, send: Send, _is_cancelled: Callable[[], bool]) -> None:
+        from BrainTumorSegLib.engine.measurement.comparison import compare
+        from BrainTumorSegLib.engine.study.labelmap import read_labelmap
+
+        given = checked_fields(request, {"first": (str,), "second": (str,)}, ("first", "second"))
+        found = compare(read_labelmap(Path(given["first"])), read_labelmap(Path(given["second"])))
+        send("done", comparison=asdict(found))
+
+    def _refine(self, request: Request, send: Send, _is_cancelled: Callable[[], bool]) -> None:
+        from BrainTumorSegLib.engine.service.refine import RefineJob, refine
+
+        files = ("flair", "probability", "labelmap", "strokes", "output")
+        given = checked_fields(request, {**dict.fromkeys(files, (str,)), "reviewed": (list,)}, files)
+        reviewed = given.get("reviewed", [])
+        if not all(type(index) is int for index in reviewed):
+            raise InputError(f"The field 'reviewed' is {reviewed!r}, which is no list of whole numbers.", "Correct it.")
+        flair, probability, labelmap, strokes, output = (Path(given[name]) for name in files)
+        job = RefineJob(flair, probability, labelmap, strokes, output, tuple(reviewed))
+        send("done", changed_voxels=refine(job), files={"labelmap": str(job.output)})
+
+    def _explain(self, request: Request, send: Send, is_cancelled: Callable[[], bool]) -> None:
+        from BrainTumorSegLib.engine.service.explain import ExplainJob, explain
+        from BrainTumorSegLib.engine.settings import RunSettings
+        from BrainTumorSegLib.engine.study.reading import StudyPaths
+
+        texts = ("flair", "t1", "t1c", "output", "model", "register")
+        given = checked_fields(request, {**dict.fromkeys(texts, (str,)), "slice": (int,)}, ("flair", "output", "slice"))
+        settings = RunSettings.chosen(given)
+        inputs = StudyPaths(Path(given["flair"]), _path(given.get("t1")), _path(given.get("t1c")))
+        job = ExplainJob(inputs, given["slice"], Path(given["output"]), settings.model, settings.register)
+        explain(job, self._open_store(), is_cancelled)
+        send("done", files={"map": str(job.output)})
 
     def _doctor(self, _request: Request, send: Send, _is_cancelled: Callable[[], bool]) -> None:
         from BrainTumorSegLib.engine.service.doctor import examine

@@ -11,6 +11,11 @@ Requests carry ``id`` and ``command``:
 - ``hand_over`` with ``flair``, ``labelmap``, ``report`` (an object) and, each optional or null, ``corrected_by``,
   ``series`` (a list of files or folders), ``picture_3d``, ``reviewed``, ``dicom_seg``, ``page``, ``lesions``,
   ``slices``: files of a segmentation as it is now, answered by its ``report`` and ``files``;
+- ``compare`` with ``first`` and ``second``, two labelmap files: answered by its ``comparison``;
+- ``refine`` with ``flair``, ``probability``, ``labelmap``, ``strokes`` (labels 1 tumour, 2 background), ``output`` and,
+  optional, ``reviewed`` (slices from 0 that never change): answered by ``changed_voxels`` and ``files``;
+- ``explain`` with ``flair``, ``output``, ``slice`` (from 0) and, each optional, ``t1``, ``t1c``, ``model``,
+  ``register``: answered by ``files``;
 - ``cancel`` with ``target``, the id of a segment request; ``ping``; ``doctor``; ``shutdown``.
 
 Every request is answered by exactly one last event: ``done``, ``pong`` or ``error`` (``kind``, ``message``,

@@ -1,0 +1,61 @@
+""" "Refine here": a segmentation segmented again around somebody's strokes, from files to a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.files import atomic_path
+from BrainTumorSegLib.engine.measurement.strokes import Strokes, refine_by_strokes
+from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
+from BrainTumorSegLib.engine.study.labelmap import read_labelmap, read_labels
+from BrainTumorSegLib.engine.study.lattice import place_on
+from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
+
+TUMOUR_LABEL, BACKGROUND_LABEL = 1, 2
+
+
+@dataclass(frozen=True)
+class RefineJob:
+    """flair: as for ``read_study``. probability, labelmap, strokes: files on FLAIR's voxels.
+
+    strokes: labels 1 (tumour) and 2 (background). output: the labelmap to write, NRRD. reviewed: axial slices, from 0
+    the lowest, which never change.
+    """
+
+    flair: Path
+    probability: Path
+    labelmap: Path
+    strokes: Path
+    output: Path
+    reviewed: tuple[int, ...] = ()
+
+
+def refine(job: RefineJob) -> int:
+    """Write the labelmap, uint8 on FLAIR's grid, and return how many voxels changed.
+
+    Raises InputError or GeometryError for files and strokes that can't be used, OutputError where it can't write.
+    """
+    study = read_study(StudyPaths(job.flair))
+    geometry = study.geometry
+    mask = place_on(read_labelmap(job.labelmap), geometry).astype(bool)
+    drawn = place_on(read_labels(job.strokes), geometry)
+    strokes = Strokes(drawn == TUMOUR_LABEL, drawn == BACKGROUND_LABEL)
+    probability = _probability(job.probability, geometry)
+    refined = refine_by_strokes(study.flair, probability, mask, strokes, geometry, job.reviewed)
+    with atomic_path(job.output) as temporary:
+        sitk.WriteImage(Volume(refined, geometry).to_image(), str(temporary), useCompression=True)
+    return int(np.count_nonzero(refined != mask))
+
+
+def _probability(path: Path, geometry: Geometry) -> npt.NDArray[np.float32]:
+    try:
+        image = sitk.ReadImage(str(path), sitk.sitkFloat32)
+    except RuntimeError as error:
+        raise InputError(f"The probability volume {path} can't be read.", "Segment the study again.") from error
+    return place_on(Volume.of_image(image), geometry).astype(np.float32)

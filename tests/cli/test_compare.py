@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import SimpleITK as sitk
+
+from BrainTumorSegLib.cli.main import main
+from BrainTumorSegLib.engine.study.geometry import Volume
+from result_phantoms import GRIDS, ellipsoid
+
+GRID = GRIDS["oblique"]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    found = []
+    for name, radius in (("a.seg.nrrd", 7.0), ("b.nii.gz", 9.0)):
+        mask = ellipsoid(GRID, (4.0, -8.0, 25.0), (radius, radius, radius))
+        sitk.WriteImage(Volume(mask, GRID).to_image(), str(tmp_path / name))
+        found.append(str(tmp_path / name))
+    return found
+
+
+def test_numbers_are_printed_with_their_units(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", *files]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[:2])
+    assert 0.4 < float(lines["Dice"]) < 0.9
+    assert lines["HD95"].endswith(" mm")
+
+
+def test_json_holds_every_number(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "--json", *files]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["change_ml"] == pytest.approx(found["second_ml"] - found["first_ml"])
+    assert found["change_ml"] > 0
+
+
+def test_missing_file_is_one_line(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", files[0], "gone.nrrd"]) == 2
+    assert capsys.readouterr().err == "braintumorseg: The labelmap gone.nrrd does not exist. Check the path.\n"
