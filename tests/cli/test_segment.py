@@ -75,7 +75,7 @@ def test_bad_choice_is_refused_in_one_line(
 def test_missing_flair_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flair, output = tmp_path / "nothing.nii", tmp_path / "o.seg.nrrd"
     assert main(["segment", "--flair", str(flair), "--output", str(output)]) == 2
-    assert capsys.readouterr().err == f"braintumorseg: {flair} does not exist. Check the path of the input.\n"
+    assert capsys.readouterr().err == f"braintumorseg: FLAIR: {flair} does not exist. Check the path.\n"
 
 
 def test_a_warning_is_followed_by_the_option_that_helps(
