@@ -26,20 +26,18 @@ class Computer:
         self.installed: set[str] = set()
         self.calls: list[str] = []
         self.onTorch: Callable[[], None] = self.bringTorch
-        self.declines = False
 
     def bringTorch(self) -> None:
         self.torch = "2.13.0"
 
     def installTorch(self, askConfirmation: bool, torchVersionRequirement: str) -> Any:
-        assert askConfirmation
+        assert not askConfirmation, "it has been asked"
         self.calls.append(f"torch{torchVersionRequirement}")
         self.onTorch()
         return importlib.import_module("torch")
 
-    def pip_ensure(self, requirements: list[Requirement], requester: str) -> None:
-        if self.declines:
-            raise RuntimeError("User declined package installation")
+    def pip_ensure(self, requirements: list[Requirement], requester: str, prompt_install: bool) -> None:
+        assert not prompt_install, "it has been asked"
         self.calls.append(f"{requester}: {', '.join(each.name for each in requirements)}")
         self.installed |= {each.name for each in requirements}
 
@@ -91,10 +89,17 @@ def test_an_old_torch_is_replaced(ensure: Any, computer: Computer) -> None:
     assert computer.calls[0] == "torch>=2.8"
 
 
-def test_a_no_is_said_with_the_way_back(ensure: Any, computer: Computer) -> None:
-    computer.torch, computer.declines = "2.13.0", True
+def test_a_no_is_said_with_the_way_back(ensure: Any, computer: Computer, shell: Any) -> None:
+    shell.dialogs.answer = False
     assert "declined" in ensure()
     assert "install from a folder" in ensure()
+    assert computer.calls == []
+
+
+def test_torch_and_the_rest_are_one_question(ensure: Any, computer: Computer, shell: Any) -> None:
+    ensure()
+    (question,) = [text for text in map(str, shell.dialogs.shown) if "Python packages" in text]
+    assert "torch>=2.8, monai>=1.6, filelock>=3.13" in question
 
 
 def test_a_failed_torch_installation_is_a_message(ensure: Any, computer: Computer) -> None:

@@ -11,7 +11,7 @@ import importlib.metadata
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,18 +78,25 @@ def missingPackages(requirementsPath: str) -> tuple[str, ...]:
 
 
 def installPackages(requirementsPath: str) -> None:
-    """Ask, then install torch by the PyTorch extension and the rest by slicer.packaging; nothing while testing.
+    """Ask once, then install torch by the PyTorch extension and the rest by slicer.packaging; nothing while testing.
 
-    Raises InputError if the user declines, the PyTorch extension is missing, or an installation fails.
+    The extension takes the build for the processor alone where it finds no NVIDIA driver. Raises InputError if the user
+    declines, the PyTorch extension is missing, or an installation fails.
     """
     if slicer.app.testingEnabled():
         logger.info("Testing mode: no package is installed")
         return
-    if not isTorchRecent(installedTorch()):
-        _installTorch()
+    missing = missingPackages(requirementsPath)
+    if not missing:
+        return
+    torchLogic = None if isTorchRecent(installedTorch()) else _pytorchLogic()
+    if not slicer.util.confirmOkCancelDisplay(_question(missing), f"{REQUESTER} - Install Python packages"):
+        raise InputError("The packages were not installed: you declined.", _LATER)
+    if torchLogic is not None:
+        _installTorch(torchLogic)
     packaging = importlib.import_module("slicer.packaging")
     try:
-        packaging.pip_ensure(packaging.load_requirements(requirementsPath), requester=REQUESTER)
+        packaging.pip_ensure(packaging.load_requirements(requirementsPath), requester=REQUESTER, prompt_install=False)
     except RuntimeError as error:
         raise InputError(f"The packages were not installed: {error}.", _LATER) from error
     except subprocess.CalledProcessError as error:
@@ -102,11 +109,17 @@ def offlineArguments(requirementsPath: str, folder: Path) -> list[str]:
     return ["pip", "install", *source, torchRequirement(), "-r", requirementsPath]
 
 
-def _installTorch() -> None:
-    logic = _pytorchLogic()
+def _question(missing: Sequence[str]) -> str:
+    text = f"The segmentation needs Python packages that are not in Slicer's Python yet: {', '.join(missing)}."
+    if any(each.startswith("torch") for each in missing):
+        text += "\n\nThat is a download of about 0.2 GB, and of up to 3 GB where an NVIDIA graphics card is found."
+    return f"{text}\n\nDownload and install them now?"
+
+
+def _installTorch(logic: Any) -> None:
     try:
         with torchStaysOut():
-            logic.installTorch(askConfirmation=True, torchVersionRequirement=torchRequirement().removeprefix("torch"))
+            logic.installTorch(askConfirmation=False, torchVersionRequirement=torchRequirement().removeprefix("torch"))
     except (RuntimeError, ValueError, OSError, subprocess.CalledProcessError) as error:
         raise InputError(f"PyTorch could not be installed: {error}.", _OFFLINE) from error
     if not isTorchRecent(installedTorch()):
