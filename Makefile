@@ -8,7 +8,7 @@ BIN := .venv/bin
 FLOORS := .venv-floors/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-floors lint format bench lock clean
+.PHONY: help demo test test-floors lint format bench lock sbom clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -60,3 +60,8 @@ lock: $(READY) ## Write requirements.lock again from pyproject.toml
 
 clean: ## Remove the environment and the demo's files
 	@rm -rf .venv .venv-floors demo
+
+sbom: $(READY) ## Write sbom.cdx.json, the bill of materials of .venv, and docs/licences.md
+	@$(BIN)/python tools/licences.py
+	@$(BIN)/uv tool run --from cyclonedx-bom==7.5.0 cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml \
+	  --output-file sbom.cdx.json

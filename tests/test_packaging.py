@@ -46,3 +46,11 @@ def test_torch_is_installed_only_as_it_was_published(sha256: str) -> None:
     hashes = re.findall(r"--hash=sha256:([0-9a-f]{64})\b", TORCH_LOCK)
     assert sha256 in hashes
     assert len(hashes) == len(set(hashes))
+
+
+def test_every_locked_package_is_in_the_list_of_licences() -> None:
+    lock = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
+    names = set(re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==", lock, flags=re.MULTILINE))
+    page = (REPOSITORY / "docs" / "licences.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| ([A-Za-z0-9._-]+) \|", page, flags=re.MULTILINE))
+    assert not names - listed, "run python tools/licences.py"

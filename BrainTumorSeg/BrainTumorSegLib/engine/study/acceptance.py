@@ -35,8 +35,13 @@ def check_grid(title: str, geometry: Geometry) -> None:
             "Correct the spacing in the file's header, or convert the original DICOM series again.",
         )
     direction = np.reshape(geometry.direction_lps, (3, 3))
+    if not (np.isfinite(geometry.origin_lps).all() and np.isfinite(direction).all()):
+        raise GeometryError(
+            f"{title} lies nowhere: its header gives {_by(geometry.origin_lps)} as the place of the first voxel.",
+            "Correct the file's header, or convert the original DICOM series again.",
+        )
     deviation = float(np.abs(direction.T @ direction - np.eye(3)).max())
-    if not (deviation <= ORTHONORMAL_TOLERANCE and np.isfinite(geometry.origin_lps).all()):
+    if deviation > ORTHONORMAL_TOLERANCE:
         raise GeometryError(
             f"{title}'s axes are not perpendicular (off by {deviation:.3g}; up to {ORTHONORMAL_TOLERANCE} is allowed).",
             "Resample it to a rectangular grid, or convert the original DICOM series again.",
@@ -71,7 +76,17 @@ def check_size(title: str, size: tuple[int, ...]) -> None:
 def check_pixels(title: str, components: int, pixel_type: int) -> None:
     """Raises InputError for colour, vector and complex voxels."""
     if pixel_type in _COMPLEX_TYPES:
-        raise InputError(f"{title} has complex voxels.", "Choose the magnitude image.")
+        raise complex_voxels(title)
+    check_grey(title, components)
+
+
+def complex_voxels(title: str) -> InputError:
+    """The refusal of voxels with a real and an imaginary part."""
+    return InputError(f"{title} has complex voxels.", "Choose the magnitude image.")
+
+
+def check_grey(title: str, components: int) -> None:
+    """Raises InputError for several values per voxel."""
     if components != 1:
         raise InputError(
             f"{title} has {components} values per voxel (colour or vector), but one grey value is needed.",

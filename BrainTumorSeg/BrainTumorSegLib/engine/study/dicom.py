@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.study.frames import DamagedFileError, Frame, is_dicom_file, read_frames
 from BrainTumorSegLib.engine.study.geometry import Volume
-from BrainTumorSegLib.engine.study.pixels import check_grey, read_pixels
+from BrainTumorSegLib.engine.study.pixels import check_layout, read_pixels
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.engine.study.sequences import SERIES_DESCRIPTION, contradiction, is_volume, role_of
 from BrainTumorSegLib.engine.study.stack import places, stack
@@ -115,7 +115,7 @@ def read_volume(volume: DicomVolume, role: Role) -> tuple[sitk.Image, tuple[str,
     """
     warnings = _sequence_warnings(volume, role) + _damage_warnings(volume, role)
     for layout in {frame.layout for frame in volume.frames}:
-        check_grey(role.label, layout)
+        check_layout(role.label, layout)
     frames, geometry = stack(role.label, volume.frames)
     return Volume(read_pixels(role.label, frames), geometry).to_image(), warnings
 

@@ -1,71 +1,254 @@
-"""What ITK lets pass in NIfTI files: cut-off data (read as zeros) and voxels without a size (read as 1 mm).
+"""NIfTI-1 files, read by their header: nifti1.h, https://nifti.nimh.nih.gov.
 
-Field offsets: nifti1.h, https://nifti.nimh.nih.gov. Seen with ITK 5.4, which does not read NIfTI-2 either.
+ITK 5.4 refuses rotations that are rounded to four digits, takes the size of voxels from pixdim although another is in
+the sform, reads cut-off data as zeros and sizes of zero as 1 mm, and prints what it thinks of a header.
 """
 
 from __future__ import annotations
 
 import gzip
 import math
-import struct
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
 
 from BrainTumorSegLib.engine.errors import GeometryError, InputError
+from BrainTumorSegLib.engine.study.acceptance import check_grey, check_grid, check_size, complex_voxels
+from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK_BYTES = 1 << 22
-_HEADER_BYTES = 348
-_NIFTI_2_HEADER_BYTES = 540
+_HEADER_BYTES, _NIFTI_2_HEADER_BYTES = 348, 540
+# name: (format, byte in the header)
+_FIELDS = {
+    "sizeof_hdr": ("i4", 0),
+    "dim": ("8i2", 40),
+    "datatype": ("i2", 70),
+    "pixdim": ("8f4", 76),
+    "vox_offset": ("f4", 108),
+    "scl_slope": ("f4", 112),
+    "scl_inter": ("f4", 116),
+    "xyzt_units": ("u1", 123),
+    "qform_code": ("i2", 252),
+    "sform_code": ("i2", 254),
+    "quatern": ("3f4", 256),
+    "qoffset": ("3f4", 268),
+    "srow": ("(3,4)f4", 280),
+}
+_HEADER = np.dtype(
+    {
+        "names": list(_FIELDS),
+        "formats": [kind for kind, _ in _FIELDS.values()],
+        "offsets": [offset for _, offset in _FIELDS.values()],
+        "itemsize": _HEADER_BYTES,
+    }
+)
+_KINDS = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
+_COMPLEX, _COLOURS = (32, 1792, 2048), {128: 3, 2304: 4}
+_MM = {1: 1000.0, 3: 0.001}  # metres, micrometres
+_SCANNER = 1
+# Numbers of a header that should agree may differ by this part, through rounding.
+_ROUNDING = 0.01
 
 
-def check_nifti(title: str, path: Path) -> None:
-    """Refuses a NIfTI file whose voxels have no size or whose data end early.
+@dataclass(frozen=True)
+class NiftiVolume:
+    """The first volume of a file: float32 [K, J, I] with its grid, how many volumes there are, and warnings."""
 
-    title: how the message calls the sequence. Raises GeometryError for a spacing of zero, InputError for a file that
-    is cut off, damaged, or no NIfTI. Reads compressed data once through; some 0.05 s for a clinical series.
+    volume: Volume
+    frames: int
+    warnings: tuple[str, ...]
+
+
+def read_nifti(title: str, path: Path) -> NiftiVolume:
+    """The first volume of a NIfTI-1 file (.nii, gzip-compressed or not).
+
+    title: how messages call the sequence. Reads compressed data once through, so that their checksum is looked at.
+    Raises InputError for a file that is cut off, damaged, no NIfTI-1 or of voxels that are no grey values,
+    GeometryError for sizes and orientations that are missing or contradict each other, OSError where it can't be
+    opened.
     """
     with path.open("rb") as file:
         compressed = file.read(2) == _GZIP_MAGIC
     try:
         with gzip.open(path) if compressed else path.open("rb") as stream:
-            header = stream.read(_HEADER_BYTES)
-            expected = _check_header(title, path, header)
-            found = len(header) + _bytes_left(stream) if compressed else path.stat().st_size
+            header = _header(title, path, stream.read(_HEADER_BYTES))
+            size, frames = _size(title, path, header)
+            kind = _kind(title, header)
+            geometry, warnings = _geometry(title, path, header, size)
+            values = _values(title, path, cast(BinaryIO, stream), header, kind, size)
+            _check_rest(title, path, cast(BinaryIO, stream), math.prod(size) * (frames - 1) * kind.itemsize)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _damaged(title, path, "its compressed data end early or are corrupt") from error
-    if found < expected:
-        raise _damaged(title, path, f"it has {found} of {expected} bytes")
+    return NiftiVolume(Volume(values, geometry), frames, warnings)
 
 
-def _check_header(title: str, path: Path, header: bytes) -> int:
-    """The number of bytes that the header announces. Raises as ``check_nifti``."""
-    lengths = {order: struct.unpack_from(f"{order}i", header.ljust(4, b"\0"))[0] for order in "<>"}
-    if _NIFTI_2_HEADER_BYTES in lengths.values():
+def _header(title: str, path: Path, raw: bytes) -> Any:
+    orders: dict[int, Literal["<", ">"]] = {
+        int.from_bytes(raw[:4], "little"): "<",
+        int.from_bytes(raw[:4], "big"): ">",
+    }
+    if _NIFTI_2_HEADER_BYTES in orders:
         raise InputError(f"{title}: {path} is in NIfTI-2 format.", "Save it as NIfTI-1 or NRRD.")
-    order = next((order for order, length in lengths.items() if length == _HEADER_BYTES), None)
-    if order is None or len(header) < _HEADER_BYTES:
+    if _HEADER_BYTES not in orders or len(raw) < _HEADER_BYTES or raw[344:347] != b"n+1":
         raise _damaged(title, path, "it does not begin with a NIfTI header")
-    dim, pixdim = struct.unpack_from(f"{order}8h", header, 40), struct.unpack_from(f"{order}8f", header, 76)
-    (bits,), (offset,) = struct.unpack_from(f"{order}h", header, 72), struct.unpack_from(f"{order}f", header, 108)
-    if not (1 <= dim[0] <= 7 and math.isfinite(offset)):
-        raise _damaged(title, path, f"its header tells of {dim[0]} dimensions and data at byte {offset}")
-    spacings = pixdim[1 : min(3, dim[0]) + 1]
-    if not all(math.isfinite(spacing) and spacing != 0 for spacing in spacings):
+    return np.frombuffer(raw, _HEADER.newbyteorder(orders[_HEADER_BYTES]))[0]
+
+
+def _size(title: str, path: Path, header: Any) -> tuple[tuple[int, int, int], int]:
+    """Voxels along i, j, k, and how many such volumes there are."""
+    count, offset = int(header["dim"][0]), float(header["vox_offset"])
+    if not (1 <= count <= 7 and math.isfinite(offset) and 0 <= offset < 1e9):
+        raise _damaged(title, path, f"its header tells of {count} dimensions and data at byte {offset:g}")
+    size = tuple(int(n) if axis < 3 else max(1, int(n)) for axis, n in enumerate(header["dim"][1 : count + 1]))
+    if min(size) < 1:
+        raise _damaged(title, path, f"its header tells of {' x '.join(map(str, size))} voxels")
+    check_size(title, size)
+    return (size[0], size[1], size[2]), math.prod(size[3:])
+
+
+def _kind(title: str, header: Any) -> np.dtype[Any]:
+    code = int(header["datatype"])
+    if code in _COMPLEX:
+        raise complex_voxels(title)
+    check_grey(title, _COLOURS.get(code, 1))
+    if code not in _KINDS:
+        raise InputError(
+            f"{title} has voxels of a type that is not supported (NIfTI code {code}).",
+            "Save it with 16-bit integers or 32-bit floating point numbers.",
+        )
+    return np.dtype(_KINDS[code]).newbyteorder(header["dim"].dtype.byteorder)
+
+
+def _values(
+    title: str, path: Path, stream: BinaryIO, header: Any, kind: np.dtype[Any], size: tuple[int, int, int]
+) -> npt.NDArray[np.float32]:
+    """float32 [K, J, I]: stored value x scl_slope + scl_inter, where the slope is not 0."""
+    _skip(stream, int(header["vox_offset"]) - _HEADER_BYTES)
+    wanted = math.prod(size) * kind.itemsize
+    data = stream.read(wanted)
+    if len(data) < wanted:
+        raise _damaged(title, path, f"it has {len(data)} of {wanted} bytes of data")
+    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, which the study's reader tells
+        values = np.frombuffer(data, kind).reshape(size[::-1]).astype(np.float32)
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
+    if slope != 0 and math.isfinite(slope) and math.isfinite(intercept) and (slope, intercept) != (1.0, 0.0):
+        values = values * np.float32(slope) + np.float32(intercept)
+    return values
+
+
+def _check_rest(title: str, path: Path, stream: BinaryIO, wanted: int) -> None:
+    """Reads to the end, where a compressed stream's checksum is, and refuses one that lacks further volumes."""
+    found = 0
+    while chunk := stream.read(_CHUNK_BYTES):
+        found += len(chunk)
+    if found < wanted:
+        raise _damaged(title, path, f"it has {found} of {wanted} bytes of data behind the first volume")
+
+
+def _skip(stream: BinaryIO, count: int) -> None:
+    while count > 0 and (chunk := stream.read(min(count, _CHUNK_BYTES))):
+        count -= len(chunk)
+
+
+def _geometry(title: str, path: Path, header: Any, size: tuple[int, int, int]) -> tuple[Geometry, tuple[str, ...]]:
+    """The grid that the header describes, and a warning where it does not say how it lies in the patient.
+
+    The qform counts unless there is none, or the sform too is the scanner's: as ITK, and so 3D Slicer, chooses.
+    """
+    scale = _MM.get(int(header["xyzt_units"]) & 7, 1.0)
+    sizes = np.array(header["pixdim"][1:4], np.float64)
+    if not (np.isfinite(sizes).all() and (sizes > 0).all()):
         raise GeometryError(
-            f"{title} has a voxel spacing of {' x '.join(f'{spacing:g}' for spacing in spacings)} mm in {path}.",
+            f"{title} has a voxel spacing of {' x '.join(f'{mm:g}' for mm in sizes)} mm in {path}.",
             "Correct the spacing in the file's header, or convert the original DICOM series again.",
         )
-    voxels = math.prod(max(1, n) for n in dim[1 : dim[0] + 1])
-    return int(offset) + voxels * int(bits) // 8
+    qform_code, sform_code = int(header["qform_code"]), int(header["sform_code"])
+    if qform_code <= 0 and sform_code <= 0:
+        rotation, offset = np.diag([-1.0, -1.0, 1.0]), np.zeros(3)
+        warning = (
+            f"{title}'s header does not say how the image lies in the patient. It is taken as axial slices, the "
+            "patient's right in the first column, from the feet up: check that it looks so."
+        )
+        geometry = _grid(size, rotation * sizes * scale, offset)
+        check_grid(title, geometry)
+        return geometry, (warning,)
+    qform = _qform(header, sizes)
+    sform = np.array(header["srow"], np.float64)
+    _check_numbers(title, path, qform if qform_code > 0 else sform, sform if sform_code > 0 else qform)
+    if qform_code > 0 and qform_code == sform_code:
+        _check_agree(title, path, qform, sform, size)
+    chosen = sform if qform_code <= 0 or sform_code == _SCANNER else qform
+    geometry = _grid(size, chosen[:, :3] * scale, chosen[:, 3] * scale)
+    check_grid(title, geometry)
+    _check_spacing(title, path, np.linalg.norm(chosen[:, :3], axis=0), sizes)
+    return geometry, ()
 
 
-def _bytes_left(stream: BinaryIO | gzip.GzipFile) -> int:
-    total = 0
-    while chunk := stream.read(_CHUNK_BYTES):
-        total += len(chunk)
-    return total
+def _grid(size: tuple[int, int, int], axes_ras: npt.NDArray[np.float64], offset: npt.NDArray[np.float64]) -> Geometry:
+    """axes_ras: [world, voxel axis], mm. NIfTI's world is RAS, ours LPS."""
+    to_lps = np.array([-1.0, -1.0, 1.0])
+    spacing = np.linalg.norm(axes_ras, axis=0)
+    direction = to_lps[:, None] * axes_ras / spacing
+    origin = to_lps * offset
+    return Geometry(
+        size,
+        (float(spacing[0]), float(spacing[1]), float(spacing[2])),
+        (float(origin[0]), float(origin[1]), float(origin[2])),
+        tuple(float(cosine) for cosine in direction.ravel()),
+    )
+
+
+def _qform(header: Any, sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """3 x 4 matrix of nifti1.h's method 2: rotation by the quaternion (a, b, c, d), third axis by pixdim[0]."""
+    b, c, d = (float(value) for value in header["quatern"])
+    a = math.sqrt(max(0.0, 1.0 - (b * b + c * c + d * d)))
+    rotation = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        ]
+    )
+    handed = -1.0 if float(header["pixdim"][0]) < 0 else 1.0
+    return np.column_stack([rotation * sizes * [1.0, 1.0, handed], np.array(header["qoffset"], np.float64)])
+
+
+def _check_numbers(title: str, path: Path, *matrices: npt.NDArray[np.float64]) -> None:
+    if not all(np.isfinite(matrix).all() and np.linalg.norm(matrix[:, :3], axis=0).all() for matrix in matrices):
+        raise GeometryError(
+            f"{title}: the place of the image in {path} holds values that are no numbers, or axes without a direction.",
+            "Correct the header (sform and qform), or convert the original DICOM series again.",
+        )
+
+
+def _check_agree(
+    title: str, path: Path, qform: npt.NDArray[np.float64], sform: npt.NDArray[np.float64], size: tuple[int, int, int]
+) -> None:
+    """Both matrices say that they lead to the same space: no corner may lie a voxel apart."""
+    corners = np.array([[i, j, k, 1] for i in (0, size[0]) for j in (0, size[1]) for k in (0, size[2])], np.float64)
+    apart = float(np.linalg.norm(corners @ (qform - sform).T, axis=1).max())
+    if apart > float(np.linalg.norm(qform[:, :3], axis=0).max()):
+        raise GeometryError(
+            f"{title}: sform and qform in {path} place the same voxel up to {apart:.1f} mm apart.",
+            "Correct the header, or convert the original DICOM series again.",
+        )
+
+
+def _check_spacing(
+    title: str, path: Path, by_matrix: npt.NDArray[np.float64], by_pixdim: npt.NDArray[np.float64]
+) -> None:
+    if not np.allclose(by_matrix, by_pixdim, rtol=_ROUNDING, atol=0):
+        one, other = (" x ".join(f"{mm:.4g}" for mm in sizes) for sizes in (by_pixdim, by_matrix))
+        raise GeometryError(
+            f"{title}: the header of {path} contradicts itself: voxels of {one} mm by pixdim, but of {other} mm by the "
+            "sform.",
+            "Correct the header, or convert the original DICOM series again.",
+        )
 
 
 def _damaged(title: str, path: Path, why: str) -> InputError:

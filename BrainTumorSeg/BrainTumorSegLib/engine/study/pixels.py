@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import MultiFrameGrayscaleWordSecondaryCaptureImageStorage
 
 from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.study.acceptance import check_grey
 from BrainTumorSegLib.engine.study.frames import Frame, PixelLayout
 
 _COPIED = (
@@ -23,16 +24,12 @@ _COPIED = (
 )
 
 
-def check_grey(title: str, layout: PixelLayout) -> None:
+def check_layout(title: str, layout: PixelLayout) -> None:
     """Raises InputError for pixels that are no grey values as they are.
 
     title: how the message calls the sequence.
     """
-    if layout.colour != 1:
-        raise InputError(
-            f"{title} has {layout.colour} values per voxel (colour or vector), but one grey value is needed.",
-            "Choose the original MR series, not a colour map or a screenshot.",
-        )
+    check_grey(title, layout.colour)
     if layout.inverted:
         raise InputError(
             f"{title} stores its grey values inverted (MONOCHROME1).",

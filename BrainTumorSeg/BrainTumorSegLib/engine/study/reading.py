@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.errors import Cancelled, GeometryError, InputError, Remedy
+from BrainTumorSegLib.engine.errors import Cancelled, InputError, Remedy
 from BrainTumorSegLib.engine.paths import check_input, unreadable, utf8_text
 from BrainTumorSegLib.engine.study.acceptance import (
     check_grid,
@@ -22,9 +22,10 @@ from BrainTumorSegLib.engine.study.acceptance import (
 from BrainTumorSegLib.engine.study.alignment import Alignment, IsCancelled, by_evidence, onto_flair
 from BrainTumorSegLib.engine.study.compressed import check_compressed
 from BrainTumorSegLib.engine.study.geometry import Geometry, voxels_of
-from BrainTumorSegLib.engine.study.nifti import check_nifti
+from BrainTumorSegLib.engine.study.nifti import read_nifti
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.engine.study.study import Motion, Source, Study
+from BrainTumorSegLib.engine.study.text_headers import check_text_header, read_text_header
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 SUFFIXES = (*NIFTI_SUFFIXES, ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -136,12 +137,7 @@ def _read_sequence(role: Role, path: Path) -> _Sequence:
 
 
 def _unreadable(role: Role, path: Path, error: Exception) -> InputError:
-    """What ITK could not read, in our words; its own are in the chained exception."""
-    if "orthonormal" in str(error):
-        return GeometryError(
-            f"{role.label}: {path} has axes that are not perpendicular in its header (sform and qform).",
-            "Convert the original DICOM series again, or correct the header.",
-        )
+    """What could not be read, in our words; the library's own are in the chained exception."""
     if isinstance(error, OSError) and error.errno:
         return unreadable(role.label, Path(error.filename or path), error)
     return InputError(
@@ -169,8 +165,12 @@ def _read_dicom(role: Role, path: Path) -> _Sequence | None:
 def _read_file(role: Role, path: Path) -> _Sequence:
     """Reads the first frame of a volume file after its header was found acceptable."""
     if path.name.lower().endswith(NIFTI_SUFFIXES):
-        check_nifti(role.label, path)
-    check_compressed(role.label, path)
+        found = read_nifti(role.label, path)
+        warnings = _frame_warnings(role, found.frames) + found.warnings
+        return _accepted(role, found.volume.to_image(), Source(path), warnings)
+    header = read_text_header(role.label, path)
+    warnings = check_text_header(role.label, path, header)
+    check_compressed(role.label, path, header)
     reader = sitk.ImageFileReader()
     reader.SetFileName(utf8_text(path))
     reader.ReadImageInformation()
@@ -179,7 +179,7 @@ def _read_file(role: Role, path: Path) -> _Sequence:
     check_pixels(role.label, reader.GetNumberOfComponents(), reader.GetPixelID())
     if len(size) > 3:
         reader.SetExtractSize([*size[:3], *(0 for _ in size[3:])])
-    warnings = _frame_warnings(role, size)
+    warnings = _frame_warnings(role, int(np.prod(size[3:]))) + warnings
     return _accepted(role, reader.Execute(), Source(path), warnings)
 
 
@@ -189,7 +189,7 @@ def _accepted(role: Role, image: sitk.Image, source: Source | None, warnings: tu
     check_size(role.label, size)
     check_pixels(role.label, image.GetNumberOfComponentsPerPixel(), image.GetPixelID())
     if len(size) > 3:
-        warnings += _frame_warnings(role, size)
+        warnings += _frame_warnings(role, int(np.prod(size[3:])))
         image = sitk.Extract(image, [*size[:3], *(0 for _ in size[3:])], [0] * len(size))
     check_grid(role.label, Geometry.of_image(image))
     image = sitk.Cast(image, sitk.sitkFloat32)  # a double beyond float32 becomes infinite and is replaced below
@@ -202,8 +202,7 @@ def _accepted(role: Role, image: sitk.Image, source: Source | None, warnings: tu
     return _Sequence(role, image, source, warnings + notes)
 
 
-def _frame_warnings(role: Role, size: tuple[int, ...]) -> tuple[str, ...]:
-    frames = int(np.prod(size[3:]))
+def _frame_warnings(role: Role, frames: int) -> tuple[str, ...]:
     if frames == 1:
         return ()
     return (f"{role.label} has {frames} volumes (echoes or time points); the first one is used.",)
