@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
+import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.errors import GeometryError, InputError
 from BrainTumorSegLib.engine.study.acceptance import check_grey, check_grid, check_size, complex_voxels
@@ -57,9 +58,9 @@ _ROUNDING = 0.01
 
 @dataclass(frozen=True)
 class NiftiVolume:
-    """The first volume of a file: float32 [K, J, I] with its grid, how many volumes there are, and warnings."""
+    """The first volume of a file: a float32 image in LPS, how many volumes there are, and warnings."""
 
-    volume: Volume
+    image: sitk.Image
     frames: int
     warnings: tuple[str, ...]
 
@@ -84,7 +85,7 @@ def read_nifti(title: str, path: Path) -> NiftiVolume:
             _check_rest(title, path, cast(BinaryIO, stream), math.prod(size) * (frames - 1) * kind.itemsize)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _damaged(title, path, "its compressed data end early or are corrupt") from error
-    return NiftiVolume(Volume(values, geometry), frames, warnings)
+    return NiftiVolume(Volume(values, geometry).to_image(), frames, warnings)
 
 
 def _header(title: str, path: Path, raw: bytes) -> Any:
@@ -137,7 +138,8 @@ def _values(
         values = np.frombuffer(data, kind).reshape(size[::-1]).astype(np.float32)
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if slope != 0 and math.isfinite(slope) and math.isfinite(intercept) and (slope, intercept) != (1.0, 0.0):
-        values = values * np.float32(slope) + np.float32(intercept)
+        values *= np.float32(slope)
+        values += np.float32(intercept)
     return values
 
 

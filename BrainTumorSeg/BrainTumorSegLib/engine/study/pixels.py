@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +13,17 @@ import numpy.typing as npt
 import pydicom
 import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import generate_fragments
 from pydicom.uid import MultiFrameGrayscaleWordSecondaryCaptureImageStorage
 
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.study.acceptance import check_grey
 from BrainTumorSegLib.engine.study.frames import Frame, PixelLayout
 
+_J2K_BEGIN = b"\xff\x4f\xff\x51"
+_JPEG_BEGIN = b"\xff\xd8"
+# Markers of JPEG and JPEG-LS that give the size of the image: SOF0 to SOF15 without DHT, JPG and DAC; SOF55.
+_FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 _COPIED = (
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelData"),
@@ -82,6 +88,7 @@ def _decoded(title: str, frame: Frame) -> npt.NDArray[Any]:
     for keyword in _COPIED:
         if keyword in source:
             copy[keyword] = source[keyword]
+    _check_codestreams(title, frame, copy.get("PixelData", b""))
     copy.file_meta = FileMetaDataset()
     copy.file_meta.TransferSyntaxUID = pydicom.uid.UID(layout.syntax)
     copy.SOPClassUID = copy.file_meta.MediaStorageSOPClassUID = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
@@ -93,8 +100,42 @@ def _decoded(title: str, frame: Frame) -> npt.NDArray[Any]:
             array = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
         return array.reshape(layout.frames, layout.rows, layout.columns)
     except (RuntimeError, ValueError) as error:
-        raise InputError(
-            f"{title}: the compressed pixels of {frame.path} can't be read: they are damaged, or their compression is "
-            "not supported.",
-            "Export the series without compression.",
-        ) from error
+        raise _undecodable(title, frame) from error
+
+
+def _undecodable(title: str, frame: Frame) -> InputError:
+    return InputError(
+        f"{title}: the compressed pixels of {frame.path} can't be read: they are damaged, or their compression is not "
+        "supported.",
+        "Export the series without compression.",
+    )
+
+
+def _check_codestreams(title: str, frame: Frame, encapsulated: bytes) -> None:
+    """Refuses JPEG images of another size than the header's: a decoder takes memory for whatever they announce."""
+    try:
+        for fragment in generate_fragments(encapsulated):
+            size = _announced_size(fragment)
+            if size is not None and size != (frame.layout.rows, frame.layout.columns):
+                raise _undecodable(title, frame)
+    except (ValueError, struct.error) as error:
+        raise _undecodable(title, frame) from error
+
+
+def _announced_size(codestream: bytes) -> tuple[int, int] | None:
+    """Rows and columns that a JPEG, JPEG-LS or JPEG 2000 image announces, None for what is none of them.
+
+    Formats: ITU-T T.81 annex B, T.87 annex C, T.800 annex A.
+    """
+    if codestream.startswith(_J2K_BEGIN):
+        right, bottom, left, top = struct.unpack_from(">4I", codestream, 8)
+        return bottom - top, right - left
+    if not codestream.startswith(_JPEG_BEGIN):
+        return None
+    at = 2
+    while True:
+        marker, length = struct.unpack_from(">xBH", codestream, at)
+        if marker in _FRAME_MARKERS:
+            rows, columns = struct.unpack_from(">2H", codestream, at + 5)
+            return rows, columns
+        at += 2 + length

@@ -167,7 +167,7 @@ def _read_file(role: Role, path: Path) -> _Sequence:
     if path.name.lower().endswith(NIFTI_SUFFIXES):
         found = read_nifti(role.label, path)
         warnings = _frame_warnings(role, found.frames) + found.warnings
-        return _accepted(role, found.volume.to_image(), Source(path), warnings)
+        return _accepted(role, found.image, Source(path), warnings)
     header = read_text_header(role.label, path)
     warnings = check_text_header(role.label, path, header)
     check_compressed(role.label, path, header)
@@ -192,7 +192,8 @@ def _accepted(role: Role, image: sitk.Image, source: Source | None, warnings: tu
         warnings += _frame_warnings(role, int(np.prod(size[3:])))
         image = sitk.Extract(image, [*size[:3], *(0 for _ in size[3:])], [0] * len(size))
     check_grid(role.label, Geometry.of_image(image))
-    image = sitk.Cast(image, sitk.sitkFloat32)  # a double beyond float32 becomes infinite and is replaced below
+    if image.GetPixelID() != sitk.sitkFloat32:
+        image = sitk.Cast(image, sitk.sitkFloat32)  # a double beyond float32 becomes infinite and is replaced below
     view = sitk.GetArrayViewFromImage(image)
     array, notes = finite_voxels(role.label, view)
     if array is not view:
