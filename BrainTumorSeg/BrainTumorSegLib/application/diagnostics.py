@@ -39,7 +39,9 @@ def diagnosticsText(
     if failure is not None:
         lines += [f"Failure ({failure.kind}): {knownWords(failure.message, safe)}"]
         lines += [f"Advice: {knownWords(failure.action, safe)}"]
-    lines += [f"{each['name']}: {each['status']}: {knownWords(each['message'], safe)}" for each in findings]
+    for each in findings:
+        said = "" if each["status"] == "ok" else f": {knownWords(each['message'], safe)}"
+        lines.append(f"{each['name']}: {each['status']}{said}")
     return "\n".join(lines) + "\n"
 
 

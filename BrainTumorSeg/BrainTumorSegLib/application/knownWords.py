@@ -24,7 +24,7 @@ GAP = "…"
 _LIBRARY = Path(__file__).resolve().parents[1]
 _FEWEST_LETTERS = 6
 """A template with fewer letters of its own fits anything."""
-_MOST_FILES = 12
+_MOST_FILES = 5
 _LONGEST = 4000
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,2})?")
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?%?"
@@ -85,7 +85,8 @@ class _Reading:
     def reduced(self) -> str:
         whole = self._asTemplate(self._text)
         if whole is None:
-            whole = " ".join(self._known(sentence) for sentence in re.split(r"(?<=[.!?]) ", self._text))
+            bySentence = " ".join(self._known(sentence) for sentence in re.split(r"(?<=[.!?]) ", self._text))
+            whole = max(bySentence, self._traces(self._text), key=len)
         return re.sub(rf"{GAP}(?:[ .,:]*{GAP})+", GAP, whole)
 
     def _asTemplate(self, text: str) -> str | None:
@@ -142,12 +143,16 @@ def _gapOf(text: str) -> str:
 
 
 def _candidates(text: str) -> Iterator[str]:
-    """The sources that share most words in a row with the text; all of them would take a second to parse."""
+    """The sources that share most words in a row with the text; to parse all of them would hold up Slicer."""
     words = text.split()
-    runs = {" ".join(words[i : i + n]).strip(" .,:;()") for n in (2, 3) for i in range(len(words) - n + 1)} or {text}
-    shared = {source: sum(run in source for run in runs) for source in _sources().values()}
-    ranked = sorted(shared, key=lambda source: -shared[source])
-    yield from (source for source in ranked[:_MOST_FILES] if shared[source])
+    runs = {
+        " ".join(words[start : start + length]).strip(" .,:;()"): length
+        for length in (2, 3, 4)
+        for start in range(len(words) - length + 1)
+    }
+    shared = {source: sum(runs[run] for run in runs if run in source) for source in _sources().values()}
+    ranked = sorted((source for source in shared if shared[source]), key=lambda source: -shared[source])
+    yield from ranked[:_MOST_FILES]
 
 
 @functools.cache

@@ -120,6 +120,20 @@ def test_missing_file_is_an_input_error(child: Child, tmp_path: Path) -> None:
     assert event["action"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="only Unix has names that are no text")
+def test_a_name_of_another_character_set_does_not_end_the_worker(child: Child, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode("Müller".encode("latin-1"))
+    folder.mkdir()
+    (folder / "flair.nii").touch()
+    request = {"flair": str(folder / "flair.nii"), "output": str(tmp_path / "o.seg.nrrd")}
+    child.send({"id": "1", "command": "segment", **request})
+    event = child.last("1")
+    assert (event["event"], event["kind"]) == ("error", "input")
+    assert r"M\xfcller/flair.nii can't be read" in event["message"]
+    child.send({"id": "2", "command": "ping"})
+    assert child.receive()["event"] == "pong"
+
+
 def test_doctor_reports_findings(child: Child) -> None:
     child.send({"id": "1", "command": "doctor"})
     event = child.last("1")
