@@ -28,7 +28,7 @@ from BrainTumorSegLib.client.slicerPython import baseEnvironment, childEnvironme
 from BrainTumorSegLib.engine.errors import InputError, ModelError
 from BrainTumorSegLib.engine.models.index import read_index
 from BrainTumorSegLib.jobs.activity import ChildWork
-from BrainTumorSegLib.jobs.batch import BatchJob
+from BrainTumorSegLib.jobs.batch import BatchJob, BatchPlan
 from BrainTumorSegLib.jobs.segmentationJob import JobNodes, SegmentationJob
 from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.resultImport import EditedPolicy
@@ -252,6 +252,13 @@ class BrainTumorSegLogic(ScriptedLoadableModuleLogic):
         where = (Path(inputFolder).absolute(), Path(outputFolder).absolute())
         chosen = JobSettings(**settings)
         job = BatchJob(self._makePythonProcess, engineCommand("worker"), *where, chosen, resume, workers)
+        self._follow(job)
+        return job
+
+    def planFolder(self, inputFolder, outputFolder):
+        """Begin to look for the studies of a folder (or CSV list); ``job.studies`` is what was found, at the end."""
+        where = (Path(inputFolder).absolute(), Path(outputFolder).absolute())
+        job = BatchPlan(self._makePythonProcess, *where)
         self._follow(job)
         return job
 

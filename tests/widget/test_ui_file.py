@@ -100,7 +100,7 @@ def test_a_table_that_fits_its_contents_asks_for_no_width(root: ElementTree.Elem
 
 @pytest.mark.parametrize("width", [340, 388, 900])
 def test_the_panel_keeps_its_width_however_often_it_is_laid_out(shell: Any, panel: Any, width: int) -> None:
-    for section in ("inputs", "outputs", "advanced", "result", "review", "more", "models", "computer"):
+    for section in ("inputs", "outputs", "advanced", "result", "review", "more", "batch", "models", "computer"):
         getattr(panel.ui, f"{section}CollapsibleButton").collapsed = False
     panel.controller.update()
     shell.parent.resize(width, 1100)

@@ -1,9 +1,10 @@
-"""A batch for Slicer, in a child process: ``python -m BrainTumorSegLib.client.batchChild ID ORDER``.
+"""A batch for Slicer, in a child process: ``python -m BrainTumorSegLib.client.batchChild batch|plan ORDER``.
 
 ORDER is a JSON object: ``inputs``, ``output``, ``settings`` (fields of ``RunSettings``), ``with_probability``,
 ``redo``, ``workers`` (a number or null) and ``worker`` (the command that starts one). Answers on stdout in the worker's
 protocol: ``progress`` with ``stage``, ``fraction`` and, where a study has just ended, its ``row``; then ``done`` with
-``summary``, or ``error``. Anything on stdin, and its end, cancels.
+``summary``, or ``error``. Anything on stdin, and its end, cancels. ``plan`` needs the first two fields alone, segments
+nothing, and ends in ``done`` with ``studies``: name, paths by sequence and what is ambiguous of each.
 """
 
 from __future__ import annotations
@@ -27,11 +28,14 @@ Emit = Callable[[dict[str, Any]], None]
 
 
 def main(arguments: Sequence[str], emit: Emit, stdin: BinaryIO) -> int:
-    """Do the batch that ``[id, order]`` asks for and report it through ``emit``. Returns the exit status."""
+    """Do what ``["batch" or "plan", order]`` asks for and report it through ``emit``. Returns the exit status."""
     identifier, order = arguments[0], json.loads(arguments[1])
     isCancelled = threading.Event()
     threading.Thread(target=_listen, args=(stdin, isCancelled), name="stdin", daemon=True).start()
     try:
+        if identifier == "plan":
+            emit({"id": identifier, "event": "done", "studies": _plan(order)})
+            return 0
         summary = _do(order, lambda **content: emit({"id": identifier, **content}), isCancelled.is_set)
     except Exception as error:  # noqa: BLE001 - whatever it is, the panel has to be told
         known = translate(error)
@@ -39,6 +43,17 @@ def main(arguments: Sequence[str], emit: Emit, stdin: BinaryIO) -> int:
         return known.exit_code
     emit({"id": identifier, "event": "done", "summary": summary})
     return 0
+
+
+def _plan(order: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": study.name,
+            "files": {role.value: [str(path) for path in paths] for role, paths in study.candidates.items()},
+            "problem": study.problem,
+        }
+        for study in plan_of(Path(order["inputs"]), Path(order["output"]))
+    ]
 
 
 def _do(order: dict[str, Any], send: Callable[..., None], isCancelled: Callable[[], bool]) -> str:

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from BrainTumorSegLib.client.process import Event
 from BrainTumorSegLib.jobs.activity import Activity, MakeProcess, State, failureOfEvent
@@ -81,3 +82,36 @@ class BatchJob(Activity):
             self._become(State.DONE)
         elif event.name == "error":
             self._fail(failureOfEvent(event))
+
+
+class BatchPlan(Activity):
+    """Looks for the studies of a folder or list, and segments nothing. ``studies`` is what was found, at the end.
+
+    Each study: ``name``, ``files`` (paths by sequence, several where it is not clear which) and ``problem``, a sentence
+    why it will not be segmented, "" where it will.
+    """
+
+    def __init__(self, makeProcess: MakeProcess, inputs: Path, outputFolder: Path) -> None:
+        super().__init__()
+        self.stage = "find"
+        self.studies: list[dict[str, Any]] = []
+        order = {"inputs": str(inputs), "output": str(outputFolder)}
+        self._process = makeProcess(["BrainTumorSegLib.client.batchChild", "plan", json.dumps(order)])
+        self._process.start()
+
+    def poll(self) -> None:
+        """Take what the child has found."""
+        for event in self._process.poll() if not self.isFinished else ():
+            if event.name == "done":
+                self.studies = event.content["studies"]
+                self._become(State.DONE)
+            elif event.name == "error":
+                self._fail(failureOfEvent(event))
+
+    def abandon(self) -> None:
+        """End the child: it has written nothing."""
+        self._process.kill()
+        self._become(State.CANCELLED)
+
+    def _stop(self) -> None:
+        self.abandon()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import slicer
@@ -14,6 +15,7 @@ from BrainTumorSegLib.engine.models.index import ModelEntry
 from BrainTumorSegLib.engine.settings import MIN_VOLUME, THRESHOLD
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.jobs.activity import Activity, ChildWork, State
+from BrainTumorSegLib.jobs.batch import BatchJob
 from BrainTumorSegLib.jobs.segmentationJob import SegmentationJob
 from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.inputGuess import databaseTagReader, guessInputs
@@ -21,6 +23,7 @@ from BrainTumorSegLib.scene.liveThreshold import Limits, limitsOf
 from BrainTumorSegLib.scene.resultImport import EditedPolicy, hasEditedTumour
 from BrainTumorSegLib.scene.studyExport import checkVolume
 from BrainTumorSegLib.scene.views import showResult
+from BrainTumorSegLib.widget.batchPanel import BatchPanel
 from BrainTumorSegLib.widget.clicks import connectClicks
 from BrainTumorSegLib.widget.computerPanel import ComputerPanel
 from BrainTumorSegLib.widget.modelChoice import ModelChoice
@@ -51,6 +54,7 @@ class Controller:
             ui, requirementsPath, logic.startInstallation, logic.examine, self._diagnostics
         )
         self._modelsPanel = ModelsPanel(ui, entries, self._startModelWork, self._computerPanel.missingText)
+        self._batchPanel = BatchPanel(ui, logic.planFolder, self._startBatch, self._computerPanel.missingText)
         connectClicks(ui, {"segmentButton": self.onSegment, "guessButton": self.guessInputs})
         navigator = self._resultPanel.navigator
         self.shortcuts = Shortcuts(
@@ -251,6 +255,12 @@ class Controller:
         text = "\n".join(each for each in (job.result.message, kept) if each)
         self._segmentPanel.showText(text, [note for note in notes if note])
         showResult(job.result.segmentationNode)
+
+    def _startBatch(self, inputs: Path, outputs: Path) -> BatchJob:
+        """With the settings of the panel, as for one study."""
+        settings = jobSettings(self.parameters) if self.parameters is not None else JobSettings()
+        job: BatchJob = self._logic.startFolder(inputs, outputs, **vars(settings))
+        return job
 
     def _startModelWork(self, action: str, *operands: str) -> ChildWork:
         """What the panel of models does may leave a model missing: the next click looks again."""

@@ -28,6 +28,7 @@ def stageText(stage: str) -> str:
         "download": _("Downloading the model"),
         "models": _("Working on the models"),
         "install": _("Installing the packages"),
+        "find": _("Looking for studies"),
     }.get(stage, stage)
 
 
