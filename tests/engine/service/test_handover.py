@@ -78,6 +78,15 @@ def test_worker_does_the_same(job: HandOver, tmp_path: Path) -> None:
     assert "3 of 12 slices reviewed" in (tmp_path / "worker.html").read_text(encoding="utf-8")
 
 
+def test_files_are_replaced_by_later_ones(job: HandOver) -> None:
+    first = hand_over(job)
+    assert hand_over(job) == first
+    dicom = job.outputs.by_name()["dicom_seg"]
+    dicom.write_bytes(next(job.flair.iterdir()).read_bytes())
+    with pytest.raises(OutputError, match="no earlier output of this kind"):
+        hand_over(job)
+
+
 def test_untouched_segmentation_is_automatic(job: HandOver, tmp_path: Path) -> None:
     hand_over(replace(job, labelmap=tmp_path / "automatic.seg.nrrd", corrected_by=None))
     dataset = pydicom.dcmread(job.outputs.by_name()["dicom_seg"])

@@ -73,7 +73,7 @@ def test_a_file_of_another_kind_is_never_replaced(tmp_path: Path, name: str, con
 def test_an_earlier_output_may_be_replaced(flair: Path, tmp_path: Path) -> None:
     outputs = OutputPaths(*(tmp_path / name for name in ("o.seg.nrrd", "p.nrrd", "r.json", "v.png", "s.dcm")))
     uid = pydicom.uid.SegmentationStorage.encode()
-    dicom = bytes(128) + b"DICM" + b"\x02\0\x02\0UI" + len(uid).to_bytes(2, "little") + uid + b"\0"
+    dicom = bytes(128) + b"DICM" + b"\x02\0\x02\0UI" + len(uid).to_bytes(2, "little") + uid + b"\x02\0\x03\0UI"
     contents = (b"NRRD0005", b"NRRD0004", b"{}", b"\x89PNG\r\n", dicom)
     for path, content in zip(written_files(outputs), contents, strict=True):
         path.write_bytes(content)

@@ -17,7 +17,7 @@ _BEGINNINGS = {
     "report": re.compile(rb"\s*\{"),
     "preview": re.compile(rb"\x89PNG"),
     # A DICOM file's kind stands in its header, after 128 bytes of anything.
-    "dicom_seg": re.compile(rb".{128}DICM.{,400}1\.2\.840\.10008\.5\.1\.4\.1\.1\.66\.4\0", re.DOTALL),
+    "dicom_seg": re.compile(rb".{128}DICM.{,400}1\.2\.840\.10008\.5\.1\.4\.1\.1\.66\.4(?![.\d])", re.DOTALL),
     "page": re.compile(rb"%PDF-|<!DOCTYPE html>"),
     "lesions": re.compile(",".join(LESION_COLUMNS).encode()),
     "slices": re.compile(",".join(SLICE_COLUMNS).encode()),
