@@ -406,6 +406,24 @@ def test_compressed_frames_keep_their_own_slopes(tmp_path: Path, syntax: str) ->
     check_same(study.flair, study.geometry, small(), expected)
 
 
+def test_compressed_file_that_was_cut_short_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    paths = write_series(tmp_path, small(), SeriesDescription="FLAIR")
+    for path in paths:
+        dataset = pydicom.dcmread(path)
+        dataset.compress(RLELossless)
+        dataset.save_as(path)
+    paths[5].write_bytes(paths[5].read_bytes()[:-300])
+    study = read_study(StudyPaths(tmp_path))
+    np.testing.assert_array_equal(study.flair, array(small())[:5])
+    assert [warning[:34] for warning in study.warnings] == ["1 DICOM file is damaged and left o"]
+
+
+def test_key_image_of_the_series_is_no_rival(tmp_path: Path) -> None:
+    write_series(tmp_path, small(), SeriesDescription="AX FLAIR")
+    write_series(tmp_path, small()[:, :, :1] + 9, SeriesDescription="AX FLAIR KEY")
+    np.testing.assert_array_equal(read_study(StudyPaths(tmp_path)).flair, array(small()))
+
+
 @pytest.mark.parametrize("kind", ["JPEG 2000", "JPEG"])
 def test_compressed_pixels_that_announce_another_size_are_refused(
     tmp_path: Path, kind: str, capfd: pytest.CaptureFixture[str]
@@ -460,6 +478,10 @@ def test_malformed_files_beside_a_series_cost_no_memory(tmp_path: Path) -> None:
         "pixel data": whole[: pixels + 8] + b"\0\0\0\xa0" + whole[pixels + 12 :],
         "early": whole[:400] + b"\x08\0\x70\0UT\0\0\0\0\0\xf0" + whole[400:],
         "sequence": whole[:pixels] + b"\x29\0\x10\x10SQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\0\0\0\xb0" + whole[pixels:],
+        "meta": whole.replace(b"\2\0\2\0UI", b"\2\0\2\1OB\0\0\0\0\0\xa0\2\0\2\0UI", 1),
+        "fragment": whole[:pixels]
+        + b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\0\0\0\0\xfe\xff\0\xe0\0\0\0\xa0"
+        + whole[pixels + 12 :],
         "deflated": whole.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99"),
         "empty": b"",
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.study.acceptance import MINIMUM_SLICES
 from BrainTumorSegLib.engine.study.frames import DamagedFileError, Frame, is_dicom_file, read_frames
 from BrainTumorSegLib.engine.study.geometry import Volume
 from BrainTumorSegLib.engine.study.pixels import check_layout, read_pixels
@@ -217,7 +218,8 @@ def _grouped(frames: Iterable[Frame], key: Callable[[Frame], str]) -> dict[str, 
 
 def _choose(found: Sequence[DicomVolume], place: Path, role: Role) -> DicomVolume:
     volumes = [one for one in found if one.modality == "MR" and is_volume(one.tags)]
-    fitting = [one for one in volumes if role_of(one.tags) is role]
+    named = [one for one in volumes if role_of(one.tags) is role]
+    fitting = [one for one in named if len(one.frames) >= MINIMUM_SLICES] or named  # a key image is no rival
     chosen = volumes if len(volumes) == 1 else fitting
     if len(chosen) == 1:
         return chosen[0]

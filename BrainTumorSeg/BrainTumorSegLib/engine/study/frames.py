@@ -34,6 +34,7 @@ DAMAGE = (
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 _UNDEFINED_LENGTH = 0xFFFFFFFF
+_ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _PIXEL_DATA_LITTLE, _PIXEL_DATA_BIG = b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10"
 _MOST_FRAMES = 100_000
 # First elements of a data set that was written without DICOM's preamble.
@@ -193,6 +194,8 @@ def _layout(header: Dataset, file: mmap.mmap) -> PixelLayout | None:
     syntax = str(getattr(header.file_meta, "TransferSyntaxUID", ImplicitVRLittleEndian))
     if length is not None and (syntax not in _NATIVE or offset + length > len(file)):
         raise EOFError("The pixel data end early, or are stored in an unknown way.")
+    if length is None:
+        _check_fragments(file, offset)
     stored = int(header.get("BitsStored") or header.BitsAllocated)
     layout = PixelLayout(
         columns=int(header.Columns),
@@ -226,6 +229,17 @@ def _pixel_data(file: mmap.mmap) -> tuple[int, int | None] | None:
     explicit = element[4:6] in (b"OB", b"OW", b"UN")
     (length,) = struct.unpack("<L" if little else ">L", element[8:12] if explicit else element[4:8])
     return begin + (12 if explicit else 8), None if length == _UNDEFINED_LENGTH else length
+
+
+def _check_fragments(file: mmap.mmap, offset: int) -> None:
+    """Raises EOFError unless the items of encapsulated pixel data, of which each says its length, end in the file."""
+    while True:
+        tag, length = file[offset : offset + 4], file[offset + 4 : offset + 8]
+        if tag == _SEQUENCE_END:
+            return
+        if tag != _ITEM or len(length) < 4:
+            raise EOFError("The compressed pixel data end early.")
+        offset += 8 + int.from_bytes(length, "little")
 
 
 def _check_layout(layout: PixelLayout) -> None:
