@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import random
+import shlex
 import shutil
 import subprocess
 import sys
@@ -60,11 +61,12 @@ def main() -> None:
 
 def page(parts: list[str]) -> str:
     """The page around the parts."""
-    command = "python benchmarks/reliability.py docs/reliability.md"
+    options = [each for each in sys.argv[1:] if each.startswith("-") or each.isdecimal()]
+    command = shlex.join(["python", "benchmarks/reliability.py", "docs/reliability.md", *options])
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, version {__version__}, {date.today()}"
     return (
-        f"# Reliability\n\nWritten by `{command}` ({machine}). {(__doc__ or '').split(chr(10) * 2)[2]}\n"
-        + "\n".join(parts)
+        f"# Reliability\n\nWritten by `{command}`\n({machine}).\n{(__doc__ or '').split(chr(10) * 2)[2].strip()}\n"
+        + "".join(parts)
     )
 
 

@@ -158,9 +158,12 @@ def _number(tags: Mapping[str, str], tag: str) -> float:
         return 0.0
 
 
+_GAP = "\0"  # no name holds it
+
+
 def _dashes_as_gaps(name: str) -> str:
-    """A dash parts words as an underscore does, but for those that join a key of BIDS and its value."""
-    return re.sub(r"(?<![A-Za-z0-9])((?:sub|ses|run|ce)-(?=[A-Za-z0-9]))|-", lambda found: found[1] or "_", name)
+    """With _GAP for each dash, which parts words, but for those that join a key of BIDS and its value."""
+    return re.sub(r"(?<![A-Za-z0-9])((?:sub|ses|run|ce)-(?=[A-Za-z0-9]))|-", lambda found: found[1] or _GAP, name)
 
 
 # Whole words of a file's name that tell sequences of one study apart, and say nothing of the patient or the session.
@@ -180,7 +183,7 @@ def name_without_sequence(name: str) -> str:
     >>> name_without_sequence("patient1_T1_post"), name_without_sequence("patient1_post_flair")
     ('patient1', 'patient1_post')
     """
-    words = re.split(r"([_.\s]+)", _dashes_as_gaps(name))
+    words = re.split(rf"([_.\s{_GAP}]+)", _dashes_as_gaps(name))
     texts, gaps = words[::2], ["", *words[1::2]]
     is_sequence = [bool(_SEQUENCE_WORD.fullmatch(text.lower())) for text in texts]
     is_t1 = [bool(re.fullmatch(r"(?:ax|sag|cor|tra|3d)?t1\w*", text.lower())) for text in texts]
@@ -190,4 +193,4 @@ def name_without_sequence(name: str) -> str:
         if is_sequence[index] or (text.lower() in _OF_T1_ALONE and beside_t1):
             continue
         kept.append((gaps[index], text))
-    return "".join(gap + text for gap, text in kept).strip("_. -")
+    return "".join(gap + text for gap, text in kept).replace(_GAP, "-").strip("_. -")

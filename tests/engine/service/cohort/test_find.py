@@ -16,7 +16,7 @@ from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.engine.study.sequences import SERIES_DESCRIPTION, name_without_sequence, role_of
 from dicom_series import write_series
 
-PREFIXES = ("patient", "rest", "sub-", "TCGA_DU_", "Gliom", "x", "post", "contrast", "ct1", "gd")
+PREFIXES = ("patient", "rest", "sub-", "TCGA_DU_", "TCGA-DU-", "Gliom", "x", "post", "contrast", "ct1", "gd")
 SESSIONS = ("", "_ses-pre", "_ses-post", "_baseline", "_1", "_2", "_20240301", "_visit2")
 WORDS = {
     Role.FLAIR: ("_flair", "_FLAIR", "_t2flair", "_ax_flair"),
@@ -104,6 +104,14 @@ def test_subfolders_and_groups_of_files_are_studies(tmp_path: Path) -> None:
     assert found_in(tmp_path) == {
         "a": {"flair": "a/FLAIR.nii.gz", "t1": "a/T1.nii.gz", "t1c": "a/T1_post.nii.gz"},
         "p2": {"flair": "p2_flair.nrrd", "t1c": "p2_t1ce.nrrd"},
+    }
+
+
+def test_names_that_differ_in_a_dash_are_different_and_kept(tmp_path: Path) -> None:
+    touch(tmp_path, "A-1_flair.nii", "A-1-t1.nii", "A_1_flair.nii", "A_1_t1.nii")
+    assert found_in(tmp_path) == {
+        "A-1": {"flair": "A-1_flair.nii", "t1": "A-1-t1.nii"},
+        "A_1": {"flair": "A_1_flair.nii", "t1": "A_1_t1.nii"},
     }
 
 

@@ -38,6 +38,8 @@ CONNECT_S = 30.0
 WORKERS_APPEAR_S = 300.0
 """How long the cluster may be without any worker: SLURM may have to wait for a machine."""
 _TRY_S = 1.0
+_LOOK_S = 0.5
+"""How long one look at the studies takes where none ends: a cancel is noticed this fast."""
 _ASK_EVERY_S = 1.0
 
 
@@ -131,7 +133,7 @@ class ClusterWorkers:
         self._at_work[task.name] = (task, future)
 
     def poll(self, wait_s: float) -> list[Ended]:
-        """The studies that have ended since the last call, after at most ``wait_s`` seconds.
+        """The studies that have ended since the last call, after half a second at most where none has.
 
         Raises InputError where the scheduler, or all workers, are away for too long; ModelError where no worker has the
         model.
@@ -140,7 +142,7 @@ class ClusterWorkers:
             return self._come_back()
         futures = [future for _, future in self._at_work.values() if future is not None]
         try:
-            wait(futures, timeout=wait_s, return_when="FIRST_COMPLETED")
+            wait(futures, timeout=max(wait_s, _LOOK_S), return_when="FIRST_COMPLETED")
         except TimeoutError:
             self._fit()  # tells when no worker is left
         except Exception as error:  # noqa: BLE001 - lost with the scheduler; seen as such by the next call
