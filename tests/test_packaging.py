@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,15 @@ def test_every_package_of_the_tree_is_installed() -> None:
     tree = packages_under(REPOSITORY / "BrainTumorSeg", "BrainTumorSegLib")
     tree |= packages_under(REPOSITORY / "training", "brain_tumor_training")
     assert set(PROJECT["tool"]["setuptools"]["packages"]) == tree | {"BrainTumorSegLib.Resources"}
+
+
+@pytest.mark.parametrize("command", PROJECT["project"]["scripts"])
+def test_each_command_is_there(command: str) -> None:
+    assert callable(EntryPoint(command, PROJECT["project"]["scripts"][command], "console_scripts").load())
+
+
+def test_the_command_and_the_module_are_the_same() -> None:
+    assert PROJECT["project"]["scripts"]["braintumorseg"] == "BrainTumorSegLib.__main__:run"
 
 
 def test_torch_is_pinned_alike_in_the_lock_and_in_the_resolution() -> None:
