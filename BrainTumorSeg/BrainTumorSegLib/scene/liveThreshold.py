@@ -66,6 +66,7 @@ class LiveThreshold:
         self._undo = undo
         self._source: tuple[Any, ...] = ()
         self._sweep: ThresholdSweep | None = None
+        self._volumes_ml: dict[Limits, float] = {}
         self._lastWritten = ""
 
     def apply(self, segmentationNode: slicer.vtkMRMLSegmentationNode, limits: Limits) -> None:
@@ -91,7 +92,10 @@ class LiveThreshold:
 
     def volume_ml(self, segmentationNode: slicer.vtkMRMLSegmentationNode, limits: Limits) -> float:
         """The volume that other limits would give."""
-        return self._sweepOf(segmentationNode).volume_ml(limits.threshold, limits.minimumVolume_ml)
+        sweep = self._sweepOf(segmentationNode)
+        if limits not in self._volumes_ml:
+            self._volumes_ml[limits] = sweep.volume_ml(limits.threshold, limits.minimumVolume_ml)
+        return self._volumes_ml[limits]
 
     def _sweepOf(self, segmentationNode: slicer.vtkMRMLSegmentationNode) -> ThresholdSweep:
         """Kept until the probability or FLAIR's place changes."""
@@ -106,5 +110,5 @@ class LiveThreshold:
         if self._sweep is None or source != self._source:
             probability = slicer.util.arrayFromVolume(probabilityNode)
             self._sweep = ThresholdSweep(probability, geometry, LOWEST)
-            self._source = source
+            self._source, self._volumes_ml = source, {}
         return self._sweep

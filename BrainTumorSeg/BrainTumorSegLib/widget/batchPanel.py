@@ -45,6 +45,8 @@ class BatchPanel:
         self._timeLeft = TimeLeft()
         prepareTable(ui.batchTable, wideColumn=2)
         ui.batchTable.connect("cellDoubleClicked(int,int)", visibly(self.onOpen))
+        # A section that opens shows all that is in it.
+        ui.batchCollapsibleButton.connect("contentsCollapsed(bool)", visibly(lambda _isCollapsed: self._refresh()))
         connectClicks(
             ui,
             {

@@ -91,9 +91,8 @@ class Controller:
         self._ui.thresholdSlider.enabled = not parameters.recommended
         self._ui.minimumVolumeSpinBox.enabled = not parameters.recommended
         self._showRecommendation(parameters)
-        self._resultPanel.show(parameters.segmentation, parameters.flair)
-        if not self.isRunning and self._resultPanel.threshold.follow(_limitsOf(parameters)):
-            self._resultPanel.show(parameters.segmentation, parameters.flair)
+        limits = None if self.isRunning else _limitsOf(parameters)
+        self._resultPanel.show(parameters.segmentation, parameters.flair, limits)
         if self.isRunning and self.activity is not None:
             self._segmentPanel.showActivity(self.activity)
         else:

@@ -36,6 +36,7 @@ class NavigatorPanel:
         self._flair: Any = None
         self._scores: tuple[SliceDoubt, ...] = ()
         self._review: tuple[SliceReview, ...] = ()
+        self._listed: tuple[SliceReview, ...] = ()
         self._isFilling = False
         self.strip = SliceStrip(self.goTo)
         ui.navigatorWidget.layout().addWidget(self.strip)
@@ -130,15 +131,9 @@ class NavigatorPanel:
     def _fill(self) -> None:
         self.strip.visible = bool(self._scores)
         self.strip.display(self._stripSlices(), self.shown)
-        self._isFilling = True
-        rows = [(_("{number}").format(number=each.index + 1), each.reason) for each in self._review]
-        fillTable(self._ui.reviewTable, rows)
-        for row, each in enumerate(self._review):
-            item = self._ui.reviewTable.item(row, 0)
-            item.setCheckState(qt.Qt.Checked if each.isReviewed else qt.Qt.Unchecked)
-        self._isFilling = False
-        if not self._ui.reviewCollapsibleButton.collapsed:
-            self._ui.reviewTable.resizeRowsToContents()
+        if self._review != self._listed:
+            self._listed = self._review
+            self._fillList()
         self._ui.reviewCollapsibleButton.visible = bool(self._review)
         done = sum(each.isReviewed for each in self._review)
         self._ui.reviewCollapsibleButton.text = _("Slices to review ({done} of {count} reviewed)").format(
@@ -146,6 +141,16 @@ class NavigatorPanel:
         )
         self._ui.previousSliceButton.enabled = self._ui.nextSliceButton.enabled = bool(self._review)
         self._describeShown()
+
+    def _fillList(self) -> None:
+        self._isFilling = True
+        fillTable(self._ui.reviewTable, [(str(each.index + 1), each.reason) for each in self._review])
+        for row, each in enumerate(self._review):
+            item = self._ui.reviewTable.item(row, 0)
+            item.setCheckState(qt.Qt.Checked if each.isReviewed else qt.Qt.Unchecked)
+        self._isFilling = False
+        if not self._ui.reviewCollapsibleButton.collapsed:
+            self._ui.reviewTable.resizeRowsToContents()
 
     def _onViewMoved(self) -> None:
         self.strip.mark(self.shown)

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from BrainTumorSegLib.scene.lesions import isSplit, joinLesions, removeLesion, splitLesions
+from BrainTumorSegLib.scene.liveThreshold import Limits
 from BrainTumorSegLib.scene.ownNodes import LESIONS, partOf
 from BrainTumorSegLib.scene.remeasure import followEdits
 from BrainTumorSegLib.scene.resultExport import writeResultFolder
@@ -62,14 +63,17 @@ class ResultPanel:
             },
         )
 
-    def show(self, segmentationNode: Any, flairNode: Any) -> None:
-        """Show the result in these nodes; either may be None."""
+    def show(self, segmentationNode: Any, flairNode: Any, limits: Limits | None = None) -> None:
+        """Show the result in these nodes; either may be None. limits: the fields', which the result follows."""
         identifier = segmentationNode.GetID() if segmentationNode else ""
         self._flairId = flairNode.GetID() if flairNode else ""
         self._watch.watch(segmentationNode)
         if identifier != self._segmentationId:
             self._segmentationId, self._problem = identifier, ""
             self._followSoon()  # a loaded scene may have been saved in the middle of an edit
+        self.threshold.choose(segmentationNode)
+        if limits is not None:
+            self.threshold.follow(limits)
         self._refresh()
 
     def _followSoon(self) -> None:
@@ -93,7 +97,7 @@ class ResultPanel:
         self._fillTable()
         self._updateButtons()
         self.navigator.show(self._segmentation, self._flair)
-        self.threshold.show(self._segmentation)
+        self.threshold.show()
         self.overlay.show(self._segmentation)
 
     @property

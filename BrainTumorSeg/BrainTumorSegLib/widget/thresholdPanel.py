@@ -34,30 +34,32 @@ class ThresholdPanel:
         self._timer.setInterval(SURFACE_MS)
         self._timer.connect("timeout()", visibly(self._makeSurface))
 
-    def show(self, segmentationNode: Any) -> None:
-        """Say what the threshold of the result in this node is worth; None for no result."""
+    def choose(self, segmentationNode: Any) -> None:
+        """The result in this node is the one to follow; None for none."""
         if segmentationNode is not self._node:
             self._node, self._limits = segmentationNode, None
             self._timer.stop()
             self._hasSurface = False
+
+    def show(self) -> None:
+        """Say what the threshold of the chosen result is worth."""
         self._ui.thresholdReadoutLabel.text = self._readout()
         self._ui.thresholdReadoutLabel.visible = bool(self._ui.thresholdReadoutLabel.text)
 
-    def follow(self, limits: Limits) -> bool:
-        """Outline the shown result with these limits if the user has just changed them; whether it was done.
+    def follow(self, limits: Limits) -> None:
+        """Outline the chosen result with these limits if the user has just changed them.
 
         What the fields held when the result was first shown changes nothing: it may come from a saved scene.
         """
         before, self._limits = self._limits, limits
         if before in (None, limits) or self._node is None or not canFollow(self._node):
-            return False
+            return
         if limitsOf(self._node) == limits:
-            return False
+            return
         self._hasSurface = self._hasSurface or self._node.GetSegmentation().ContainsRepresentation(SURFACE)
         self._live.apply(self._node, limits)
         if self._hasSurface:
             self._timer.start()
-        return True
 
     def forget(self) -> None:
         """The fields were set to what the result has: nothing to follow."""
