@@ -135,3 +135,24 @@ def test_a_folder_goes_on_after_the_engine_died(logic: Any, tmp_path: Path, engi
 def test_a_folder_without_studies_is_refused(logic: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no study\. Put one subfolder"):
         logic.segmentFolder(tmp_path, tmp_path / "out")
+
+
+def test_a_folder_can_be_followed_and_cancelled(logic: Any, tmp_path: Path, engine: Any) -> None:
+    for name in ("anna", "bert"):
+        write_image(tmp_path / "in" / name / "flair.nii.gz")
+    engine(stage_s=2, only="bert")
+    job = logic.startFolder(tmp_path / "in", tmp_path / "out", workers=1)
+    while not job.rows:
+        logic.poll()
+    job.cancel()
+    logic.waitFor(job)
+    assert job.state is State.CANCELLED
+    with (tmp_path / "out" / "summary.csv").open() as stream:
+        assert [row["study"] for row in csv.DictReader(stream)] == ["anna"]
+
+
+def test_other_settings_in_the_folder_of_results_are_refused(logic: Any, tmp_path: Path) -> None:
+    write_image(tmp_path / "in" / "anna" / "flair.nii.gz")
+    logic.segmentFolder(tmp_path / "in", tmp_path / "out")
+    with pytest.raises(InputError, match=r"threshold 0\.9 instead of by default.*resume=False"):
+        logic.segmentFolder(tmp_path / "in", tmp_path / "out", threshold=0.9)

@@ -316,3 +316,14 @@ def test_two_thousand_finished_studies_are_looked_through_in_seconds(tmp_path: P
     outcome = run(batch, workers)
     assert not workers.begun
     assert outcome.earlier == 2000
+
+
+def test_no_log_names_a_patient_or_a_path(cohort: Path, caplog: pytest.LogCaptureFixture) -> None:
+    patient = "DOE_JANE_19620304"
+    (cohort / "in" / patient).mkdir()
+    (cohort / "in" / patient / "flair.nii.gz").write_text("x")
+    with caplog.at_level("DEBUG"):
+        run(batch_of(cohort), Workers({patient: ENDS["big"]}))
+    assert "Study 4 of 4: failed" in caplog.text
+    assert patient not in caplog.text
+    assert str(cohort) not in caplog.text
