@@ -83,3 +83,19 @@ def test_ctrl_c_ends_a_batch_within_three_seconds(cohort: Path) -> None:
     assert "Cancelled." in said
     with (cohort / "out" / "summary.csv").open(newline="") as stream:
         assert [row["study"] for row in csv.DictReader(stream)] == ["bert"]
+
+
+def test_debugging_a_batch_writes_no_name_of_a_patient(tmp_path: Path) -> None:
+    patient = "DOE_JANE_19620304"
+    write_volume(tmp_path / patient / "in" / "t1.nii.gz")
+    run = subprocess.run(
+        [*COMMAND, "batch", str(tmp_path / patient / "in"), str(tmp_path / patient / "out"), "--debug"],
+        env=child_environment(tmp_path / "home"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert "No file is called FLAIR" in run.stderr
+    assert patient not in run.stderr

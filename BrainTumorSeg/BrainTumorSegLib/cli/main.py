@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.basicConfig(
             level=logging.DEBUG if chosen.debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
         )
+        logging.getLogger("filelock").setLevel(logging.WARNING)  # its details are paths, and those name patients
         outcome.exit_code = chosen.run(chosen)
     return outcome.exit_code
 
