@@ -26,8 +26,10 @@ from brain_tumor_training.calibration.fold_calibration import unseen_logits
 from brain_tumor_training.data.folds import read_folds
 from brain_tumor_training.metrics.overlap import count_slices, volumetric_dice
 from BrainTumorSegLib.engine.inference.slice_scores import slice_probabilities
-from BrainTumorSegLib.engine.measurement.lesions import SliceMeasure, slice_measures
-from BrainTumorSegLib.engine.measurement.measure import order_for_review
+from BrainTumorSegLib.engine.measurement.lesions import slice_measures
+from BrainTumorSegLib.engine.measurement.measure import slice_scores
+from BrainTumorSegLib.engine.measurement.result import SliceScore
+from BrainTumorSegLib.engine.measurement.review_order import review_order
 from BrainTumorSegLib.engine.study.geometry import Geometry
 
 SHARE = 0.2
@@ -36,10 +38,9 @@ DRAWS = 200
 
 @dataclass(frozen=True)
 class Patient:
-    """One patient's slices. scores: the classifier's, [S]; wrong: voxels that differ from the reference, [S]."""
+    """One patient's slices. wrong: voxels that differ from the reference, [S]."""
 
-    measures: tuple[SliceMeasure, ...]
-    scores: npt.NDArray[np.float32]
+    slices: tuple[SliceScore, ...]
     wrong: npt.NDArray[np.int64]
     dice: float
 
@@ -90,7 +91,8 @@ def held_out(arguments: argparse.Namespace, names: Sequence[str]) -> list[Patien
         score = slice_probabilities(scores[one.name], one.neighbour_step, 1.0)
         dice = volumetric_dice(count_slices(mask, one.mask))
         wrong = (mask != one.mask).sum(axis=(1, 2))
-        found.append(Patient(slice_measures(mask, probability, grid), score, wrong, dice))
+        seen = slice_scores(slice_measures(mask, probability, grid), score, np.ones(steps, np.bool_))
+        found.append(Patient(seen, wrong, dice))
     return found
 
 
@@ -111,12 +113,12 @@ def random_share(patients: Sequence[Patient], seed: int) -> float:
     return sum(first_wrong(one, rng.permutation(len(one.wrong)).tolist()) for one in patients) / wrong
 
 
-def _largest_first(key: Callable[[SliceMeasure], float]) -> Order:
-    return lambda patient: np.argsort([-key(one) for one in patient.measures], kind="stable").tolist()
+def _largest_first(key: Callable[[SliceScore], float]) -> Order:
+    return lambda patient: np.argsort([-key(one) for one in patient.slices], kind="stable").tolist()
 
 
 ORDERS: dict[str, Order] = {
-    "need of review": lambda patient: [need.index for need in order_for_review(patient.measures, patient.scores)],
+    "need of review": lambda patient: [need.index for need in review_order(patient.slices)],
     "doubtful area alone": _largest_first(lambda one: one.doubtful_area_mm2),
     "mean uncertainty": _largest_first(lambda one: one.mean_uncertainty),
     "area": _largest_first(lambda one: one.area_mm2),

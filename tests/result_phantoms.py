@@ -9,8 +9,9 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
-from BrainTumorSegLib.engine.measurement.measure import order_for_review
-from BrainTumorSegLib.engine.measurement.result import Result, SliceScore
+from BrainTumorSegLib.engine.measurement.measure import slice_scores
+from BrainTumorSegLib.engine.measurement.result import Result
+from BrainTumorSegLib.engine.measurement.review_order import review_order
 from BrainTumorSegLib.engine.models.index import ModelProvenance
 from BrainTumorSegLib.engine.settings import UsedSettings
 from BrainTumorSegLib.engine.study.axial import AxialOrder
@@ -74,12 +75,8 @@ def phantom_result(
 ) -> Result:
     """A result whose mask is given; its probability is 0.9 in the mask, 0.02 elsewhere, FLAIR a bright ball."""
     probability = np.where(mask, np.float32(0.9), np.float32(0.02))
-    measures = slice_measures(mask, probability, geometry)
     highest = AxialOrder.of(geometry).to_axial(probability).max(axis=(1, 2))
-    scores = tuple(
-        SliceScore(n, m.position_mm, float(highest[n]), bool(highest[n] > 0.1), m.area_mm2, m.mean_uncertainty)
-        for n, m in enumerate(measures)
-    )
+    scores = slice_scores(slice_measures(mask, probability, geometry), highest, highest > 0.1)
     if flair is None:
         flair = np.where(ellipsoid(geometry, (7.0, -11.0, 23.0), (15.0, 18.0, 20.0)), 400, 5).astype(np.float32)
     sources = {"flair": Source(Path(flair_path), "1.2.840.1"), "t1": Source(Path("/data/t1.nii.gz"))}
@@ -88,7 +85,7 @@ def phantom_result(
         mask=mask,
         probability=probability,
         slices=scores,
-        review=order_for_review(measures, highest),
+        review=review_order(scores),
         lesions=find_lesions(mask, geometry),
         segmentation_model=ModelProvenance("lgg-resunet", "1.0.0", "ab" * 32, "CC-BY-NC-SA-4.0"),
         classifier_model=ModelProvenance("lgg-slices", "1.2.0", "cd" * 32, "CC-BY-NC-SA-4.0") if classifier else None,

@@ -121,7 +121,9 @@ def anyResult(lesions: int = 1) -> Result:
         study=study,
         mask=np.full((3, 2, 2), lesions > 0),
         probability=np.zeros((3, 2, 2), np.float32),
-        slices=tuple(SliceScore(index, 1.0 + index, 0.75, True, 12.5, 0.125) for index in range(SIZE_IJK[2])),
+        slices=tuple(
+            SliceScore(index, 1.0 + index, 0.75, True, 12.5, 0.125, 0.5, False) for index in range(SIZE_IJK[2])
+        ),
         lesions=tuple(
             Lesion(number + 1, 3.05, 18.0, (17.5, 16.0), (12.0, -7.0, 21.0), (1, 2)) for number in range(lesions)
         ),

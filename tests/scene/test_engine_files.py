@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def resultOf(study: Study) -> Result:
     probability = mask.astype(np.float32)
     measures = slice_measures(mask, probability, study.geometry)
     scores = [
-        SliceScore(index, each.position_mm, float(each.area_mm2 > 0), True, each.area_mm2, each.mean_uncertainty)
+        SliceScore(index, tumour_probability=float(each.area_mm2 > 0), segmented=True, **asdict(each))
         for index, each in enumerate(measures)
     ]
     model = ModelProvenance("lgg", "1.0.0", "ab" * 32, "CC-BY-NC-SA-4.0")

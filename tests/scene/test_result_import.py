@@ -234,6 +234,8 @@ def test_tables_hold_the_report(scene: Any, segment: Segment) -> None:
         "segmented",
         "area_mm2",
         "mean_uncertainty",
+        "doubtful_area_mm2",
+        "reaches_edge",
     ]
     assert lesions.GetTable().GetValueByName(0, "volume_ml").ToDouble() == 3.05
     assert lesions.GetTable().GetValueByName(0, "axial_perpendicular_diameter_mm").ToDouble() == 16.0

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def result_of(study: Study, settings: Any) -> Result:
         mask=mask,
         probability=probability,
         slices=tuple(
-            SliceScore(number, each.position_mm, 0.75, True, each.area_mm2, each.mean_uncertainty)
+            SliceScore(number, tumour_probability=0.75, segmented=True, **asdict(each))
             for number, each in enumerate(measures)
         ),
         lesions=find_lesions(mask, study.geometry),

@@ -10,8 +10,10 @@ import slicer
 from phantomScene import BALL_CENTRE_RAS
 from PySide6 import QtCore, QtGui
 
+from BrainTumorSegLib.engine.measurement.review_order import review_order
 from BrainTumorSegLib.scene.ownNodes import SLICE_SCORES, partOf
-from BrainTumorSegLib.scene.review import AxialSlices, SliceDoubt, reviewedSlices, reviewOf, reviewOrder, shownIndex
+from BrainTumorSegLib.scene.resultTables import sliceScoresOf
+from BrainTumorSegLib.scene.review import VolumeSlices, reviewedSlices, reviewOf, shownIndex
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def press(strip: Any, x: float, kind: Any = QtCore.QEvent.Type.MouseButtonPress)
 
 
 def shown(study: dict[str, Any]) -> int:
-    index = shownIndex(AxialSlices.of(study["FLAIR"]))
+    index = shownIndex(VolumeSlices.of(study["FLAIR"]))
     assert index is not None
     return round(index)
 
@@ -64,10 +66,10 @@ def test_a_click_on_the_strip_shows_that_slice_and_a_drag_goes_on(
 
 def test_the_strip_follows_the_view(panel: Any, result: Any, study: dict[str, Any], view: Any) -> None:
     strip = navigator(panel).strip
-    view.JumpSliceByOffsetting(*AxialSlices.of(study["FLAIR"]).centreRas(14))
+    view.JumpSliceByOffsetting(*VolumeSlices.of(study["FLAIR"]).centreRas(14))
     assert strip._current == 14
     before = strip.pixmap().toImage()
-    view.JumpSliceByOffsetting(*AxialSlices.of(study["FLAIR"]).centreRas(3))
+    view.JumpSliceByOffsetting(*VolumeSlices.of(study["FLAIR"]).centreRas(3))
     assert strip._current == 3
     assert strip.pixmap().toImage() != before
 
@@ -87,7 +89,8 @@ def test_the_list_is_ordered_by_need_and_a_row_leads_to_its_slice(
     panel: Any, result: Any, study: dict[str, Any]
 ) -> None:
     review = reviewOf(result)
-    assert [each.need for each in review] == sorted((each.need for each in review), reverse=True)
+    order = [need.index for need in review_order(sliceScoresOf(result))]
+    assert review == tuple(sorted(review, key=lambda each: order.index(each.index)))
     table = panel.ui.reviewTable
     assert [table.item(row, 0).text() for row in range(table.rowCount)] == [str(each.index + 1) for each in review]
     assert all(table.item(row, 1).text().endswith(".") for row in range(table.rowCount))
@@ -137,26 +140,8 @@ def test_without_a_result_there_is_no_strip_and_nothing_to_tick(panel: Any) -> N
     assert not panel.ui.reviewCollapsibleButton.isVisible()
 
 
-def test_contradictions_come_first_and_say_which_way() -> None:
-    doubts = [
-        SliceDoubt(0, 0.9, 0.0, 0.0),
-        SliceDoubt(1, 0.9, 50.0, 0.4),
-        SliceDoubt(2, 0.9, 50.0, 0.1),
-        SliceDoubt(3, 0.1, 50.0, 0.1),
-        SliceDoubt(4, 0.0, 0.0, 0.0),
-    ]
-    order = reviewOrder(doubts)
-    assert [index for index, _need, _why in order] == [0, 3, 1]
-    assert [why for _index, _need, why in order] == [
-        "The slice looks like tumour, but nothing is outlined.",
-        "Outlined, although the slice by itself looks free of tumour.",
-        "The outline is uncertain here.",
-    ]
-    assert all(0 <= need <= 1 for _index, need, _why in order)
-
-
 def test_the_strip_marks_the_lesion(panel: Any, result: Any, study: dict[str, Any]) -> None:
-    slices = AxialSlices.of(study["FLAIR"])
+    slices = VolumeSlices.of(study["FLAIR"])
     centre = min(range(18), key=lambda index: abs(slices.centreRas(index)[2] - BALL_CENTRE_RAS[2]))
     strip = navigator(panel).strip
     assert strip._slices[centre].area == pytest.approx(1.0, abs=0.1)

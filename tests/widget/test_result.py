@@ -18,7 +18,7 @@ from BrainTumorSegLib.scene import fingerprint
 from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf, removePart
 from BrainTumorSegLib.scene.provenance import ownSegmentIds
 from BrainTumorSegLib.scene.remeasure import isMeasured
-from BrainTumorSegLib.scene.review import AxialSlices, shownIndex, showSlice
+from BrainTumorSegLib.scene.review import VolumeSlices, shownIndex, showSlice
 from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 
 
@@ -215,7 +215,7 @@ def test_after_a_result_the_views_show_flair_in_its_own_plane_at_the_lesion(
     click(panel)
     assert composite.GetBackgroundVolumeID() == study["FLAIR"].GetID()
     assert composite.GetForegroundVolumeID() is None
-    slices = AxialSlices.of(study["FLAIR"])
+    slices = VolumeSlices.of(study["FLAIR"])
     matrix = view.GetSliceToRAS()
     assert abs(sum(matrix.GetElement(row, 2) * slices.normal()[row] for row in range(3))) == pytest.approx(1.0)
     centre = [matrix.GetElement(row, 3) for row in range(3)]
@@ -227,7 +227,7 @@ def test_after_a_result_the_views_show_flair_in_its_own_plane_at_the_lesion(
 def test_the_shown_slice_is_the_one_that_was_shown_also_in_a_tilted_view(
     scene: Any, study: dict[str, Any], tilt: float
 ) -> None:
-    slices = AxialSlices.of(study["FLAIR"])
+    slices = VolumeSlices.of(study["FLAIR"])
     view = slicer.vtkMRMLSliceNode()
     view.SetLayoutName("Red")
     scene.AddNode(view)

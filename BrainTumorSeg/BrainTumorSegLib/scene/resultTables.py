@@ -8,7 +8,8 @@ from typing import Any
 import slicer
 import vtk
 
-from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOrNew
+from BrainTumorSegLib.engine.measurement.result import SliceScore
+from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf, partOrNew
 from BrainTumorSegLib.scene.subjectHierarchy import placeBelow, placeBeside
 
 _SLICE_COLUMNS = {
@@ -18,6 +19,8 @@ _SLICE_COLUMNS = {
     "segmented": vtk.vtkIntArray,  # unsigned characters come back from a saved scene as zeros
     "area_mm2": vtk.vtkDoubleArray,
     "mean_uncertainty": vtk.vtkDoubleArray,
+    "doubtful_area_mm2": vtk.vtkDoubleArray,
+    "reaches_edge": vtk.vtkIntArray,
 }
 _LESION_COLUMNS = {
     "id": vtk.vtkIntArray,
@@ -42,6 +45,19 @@ def showSliceScores(
     _fill(node, _SLICE_COLUMNS, rows)
     placeTable(node, segmentationNode)
     return node
+
+
+def sliceScoresOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[SliceScore, ...]:
+    """The slice scores kept with a result, inferior first; () for a segmentation that is no result of this module."""
+    node = partOf(segmentationNode, SLICE_SCORES)
+    if node is None:
+        return ()
+    columns = {name: node.GetTable().GetColumnByName(name) for name in _SLICE_COLUMNS}
+    rows = ({name: column.GetValue(row) for name, column in columns.items()} for row in range(node.GetNumberOfRows()))
+    return tuple(
+        SliceScore(**{**row, "segmented": bool(row["segmented"]), "reaches_edge": bool(row["reaches_edge"])})
+        for row in rows
+    )
 
 
 def showLesions(

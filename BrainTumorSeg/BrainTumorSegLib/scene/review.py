@@ -9,67 +9,29 @@ import numpy as np
 import slicer
 import vtk
 
+from BrainTumorSegLib.engine.measurement.review_order import review_order, worth_a_look
 from BrainTumorSegLib.scene.ownNodes import SLICE_SCORES, partOf
+from BrainTumorSegLib.scene.resultTables import sliceScoresOf
 from BrainTumorSegLib.scene.volumeGeometry import Matrix, ijkToWorld
 
-UNCERTAIN_SHARE = 1 / 3
-"""Share of the slices with any doubt that is offered for review, the most doubtful ones."""
-
 _SAME_DIRECTION = 0.9
-_MOST_UNCERTAIN_BITS = 0.5
 _REVIEWED = "reviewed"
-_COLUMNS = ("index", "tumour_probability", "area_mm2", "mean_uncertainty")
-
-
-@dataclass(frozen=True)
-class SliceDoubt:
-    """What the review needs of one axial slice; index 0 is the most inferior."""
-
-    index: int
-    tumourProbability: float
-    area_mm2: float
-    meanUncertainty: float
-
-    @property
-    def isContradictory(self) -> bool:
-        """Whether the slice classifier and the outline disagree."""
-        return (self.tumourProbability >= 0.5) != (self.area_mm2 > 0)
 
 
 @dataclass(frozen=True)
 class SliceReview:
-    """A slice that deserves a second look. need: 0-1. reason: one plain sentence why. isReviewed: ticked off."""
+    """A slice that deserves a second look. reason: one plain sentence why. isReviewed: ticked off."""
 
     index: int
-    need: float
     reason: str
     isReviewed: bool
-
-
-def reviewOrder(doubts: Sequence[SliceDoubt]) -> tuple[tuple[int, float, str], ...]:
-    """Index, need (0-1) and a sentence why, the neediest first: contradictory slices, then the uncertain third."""
-    doubtful = sorted((each for each in doubts if each.meanUncertainty > 0), key=lambda each: -each.meanUncertainty)
-    chosen = doubtful[: int(np.ceil(UNCERTAIN_SHARE * len(doubtful)))]
-    found = [(each.index, *_needOf(each)) for each in doubts if each.isContradictory or each in chosen]
-    return tuple(sorted(found, key=lambda each: (-each[1], each[0])))
-
-
-def _needOf(doubt: SliceDoubt) -> tuple[float, str]:
-    """How much a slice needs a look, 0-1, and why."""
-    uncertainty = min(1.0, doubt.meanUncertainty / _MOST_UNCERTAIN_BITS)
-    if not doubt.isContradictory:
-        return 0.5 * uncertainty, "The outline is uncertain here."
-    need = 0.5 + 0.5 * max(uncertainty, 2 * abs(doubt.tumourProbability - 0.5))
-    if doubt.area_mm2 > 0:
-        return need, "Outlined, although the slice by itself looks free of tumour."
-    return need, "The slice looks like tumour, but nothing is outlined."
 
 
 def reviewOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[SliceReview, ...]:
     """The slices of a result that deserve a second look, the neediest first, and which of them are ticked off."""
     done = reviewedSlices(segmentationNode)
-    order = reviewOrder(doubtsOf(segmentationNode))
-    return tuple(SliceReview(index, need, reason, index in done) for index, need, reason in order)
+    needs = worth_a_look(review_order(sliceScoresOf(segmentationNode)))
+    return tuple(SliceReview(need.index, need.sentence, need.index in done) for need in needs)
 
 
 def reviewedSlices(segmentationNode: slicer.vtkMRMLSegmentationNode) -> frozenset[int]:
@@ -99,25 +61,15 @@ def setReviewed(segmentationNode: slicer.vtkMRMLSegmentationNode, index: int, is
     table.Modified()
 
 
-def doubtsOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[SliceDoubt, ...]:
-    """The slice scores kept with a result; () for a segmentation that is no result of this module."""
-    table = partOf(segmentationNode, SLICE_SCORES)
-    if table is None:
-        return ()
-    columns = [table.GetTable().GetColumnByName(name) for name in _COLUMNS]
-    rows = range(table.GetNumberOfRows())
-    return tuple(SliceDoubt(int(columns[0].GetValue(row)), *(c.GetValue(row) for c in columns[1:])) for row in rows)
-
-
 @dataclass(frozen=True)
-class AxialSlices:
+class VolumeSlices:
     """The axial slices of a volume: those across the voxel axis that is closest to the patient's superior axis."""
 
     ijkToWorld: Matrix
     sizeIjk: tuple[int, int, int]
 
     @classmethod
-    def of(cls, volumeNode: slicer.vtkMRMLScalarVolumeNode) -> AxialSlices:
+    def of(cls, volumeNode: slicer.vtkMRMLScalarVolumeNode) -> VolumeSlices:
         """Raises InputError under a non-linear transform."""
         return cls(ijkToWorld(volumeNode), volumeNode.GetImageData().GetDimensions())
 
@@ -146,13 +98,13 @@ class AxialSlices:
         return index if isUpward else self.sizeIjk[self.axis] - 1 - index
 
 
-def axialViews(slices: AxialSlices) -> list[slicer.vtkMRMLSliceNode]:
+def axialViews(slices: VolumeSlices) -> list[slicer.vtkMRMLSliceNode]:
     """The slice views of the scene that show about these slices."""
     nodes = slicer.util.getNodesByClass("vtkMRMLSliceNode")
     return [node for node in nodes if abs(float(_normalOf(node) @ slices.normal())) > _SAME_DIRECTION]
 
 
-def shownIndex(slices: AxialSlices) -> float | None:
+def shownIndex(slices: VolumeSlices) -> float | None:
     """The slice that the first axial view shows in its middle; None without such a view.
 
     Measured where the view's plane meets the line through the slices' centres, which is where ``showSlice`` brings
@@ -167,7 +119,7 @@ def shownIndex(slices: AxialSlices) -> float | None:
     return None
 
 
-def showSlice(slices: AxialSlices, index: int) -> None:
+def showSlice(slices: VolumeSlices, index: int) -> None:
     """Move the axial views, and no other, to a slice."""
     for node in axialViews(slices):
         node.JumpSliceByOffsetting(*slices.centreRas(index))

@@ -7,11 +7,11 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from BrainTumorSegLib.engine.measurement.result import SliceScore
+from BrainTumorSegLib.scene.resultTables import sliceScoresOf
 from BrainTumorSegLib.scene.review import (
-    AxialSlices,
-    SliceDoubt,
     SliceReview,
-    doubtsOf,
+    VolumeSlices,
     nextIndex,
     reviewOf,
     setReviewed,
@@ -34,7 +34,7 @@ class NavigatorPanel:
         self._ui = ui
         self._segmentation: Any = None
         self._flair: Any = None
-        self._scores: tuple[SliceDoubt, ...] = ()
+        self._scores: tuple[SliceScore, ...] = ()
         self._review: tuple[SliceReview, ...] = ()
         self._listed: tuple[SliceReview, ...] = ()
         self._isFilling = False
@@ -62,7 +62,7 @@ class NavigatorPanel:
         hasVoxels = flairNode is not None and flairNode.GetImageData() is not None
         self._segmentation, self._flair = segmentationNode, flairNode if hasVoxels else None
         isShown = segmentationNode is not None and hasVoxels
-        self._scores = doubtsOf(segmentationNode) if isShown else ()
+        self._scores = sliceScoresOf(segmentationNode) if isShown else ()
         self._review = reviewOf(segmentationNode) if isShown else ()
         self._views.start()
         self._fill()
@@ -72,13 +72,13 @@ class NavigatorPanel:
         """The slice that the axial view shows, as far as there is one."""
         if self._flair is None or not self._scores:
             return None
-        index = shownIndex(AxialSlices.of(self._flair))
+        index = shownIndex(VolumeSlices.of(self._flair))
         return None if index is None else max(0, min(len(self._scores) - 1, round(index)))
 
     def goTo(self, index: int) -> None:
         """Bring the axial views to a slice."""
         if self._flair is not None:
-            showSlice(AxialSlices.of(self._flair), index)
+            showSlice(VolumeSlices.of(self._flair), index)
             self._onViewMoved()
 
     def goToPrevious(self) -> None:
@@ -183,14 +183,14 @@ class NavigatorPanel:
         return [_stripSlice(each, review.get(each.index), largest) for each in self._scores]
 
 
-def _stripSlice(score: SliceDoubt, review: SliceReview | None, largest_mm2: float) -> StripSlice:
+def _stripSlice(score: SliceScore, review: SliceReview | None, largest_mm2: float) -> StripSlice:
     numbers = _("Slice {slice}: score {score:.2f}, area {area:.0f} mm², uncertainty {bits:.2f}.").format(
-        slice=score.index + 1, score=score.tumourProbability, area=score.area_mm2, bits=score.meanUncertainty
+        slice=score.index + 1, score=score.tumour_probability, area=score.area_mm2, bits=score.mean_uncertainty
     )
     return StripSlice(
-        score=score.tumourProbability,
+        score=score.tumour_probability,
         area=score.area_mm2 / largest_mm2,
-        uncertainty=score.meanUncertainty,
+        uncertainty=score.mean_uncertainty,
         isToReview=review is not None,
         isReviewed=review is not None and review.isReviewed,
         tip=f"{numbers}\n{review.reason}" if review is not None else numbers,

@@ -11,17 +11,23 @@ import numpy as np
 import pytest
 
 from BrainTumorSegLib.engine.measurement.lesions import slice_measures
-from BrainTumorSegLib.engine.measurement.measure import order_for_review
-from BrainTumorSegLib.engine.measurement.review_order import Reason, SliceEvidence, review_order
+from BrainTumorSegLib.engine.measurement.result import SliceScore
+from BrainTumorSegLib.engine.measurement.review_order import Reason, review_order, worth_a_look
 from BrainTumorSegLib.engine.study.axial import AxialOrder
 from BrainTumorSegLib.engine.study.geometry import Geometry
 from result_phantoms import GRIDS, ellipsoid, phantom_result
 
-CLEAR = SliceEvidence(0.02, 0.0, 0.0, 0.0, False)
-SURE = SliceEvidence(0.99, 900.0, 0.1, 5.0, False)
+
+def seen(probability: float, area_mm2: float, bits: float, doubtful_mm2: float, reaches_edge: bool) -> SliceScore:
+    """What is known of a slice."""
+    return SliceScore(0, 0.0, probability, True, area_mm2, bits, doubtful_mm2, reaches_edge)
 
 
-def stack(**changed: SliceEvidence) -> list[SliceEvidence]:
+CLEAR = seen(0.02, 0.0, 0.0, 0.0, False)
+SURE = seen(0.99, 900.0, 0.1, 5.0, False)
+
+
+def stack(**changed: SliceScore) -> list[SliceScore]:
     """Twelve slices, a tapering tumour in the middle; ``changed``: others by number, as s3=..."""
     areas = {4: 200.0, 5: 600.0, 6: 900.0, 7: 600.0, 8: 200.0}
     slices = [replace(SURE, area_mm2=areas[n]) if n in areas else CLEAR for n in range(12)]
@@ -66,7 +72,7 @@ def test_a_tapering_tumour_and_clear_slices_raise_nothing() -> None:
 def test_every_slice_is_listed_once_most_needed_first(seed: int) -> None:
     rng = np.random.default_rng(seed)
     slices = [
-        SliceEvidence(p, a * (a > 300), u, d, bool(e))
+        seen(p, a * (a > 300), u, d, bool(e))
         for p, a, u, d, e in zip(
             rng.random(17).tolist(),
             (900 * rng.random(17)).tolist(),
@@ -83,6 +89,15 @@ def test_every_slice_is_listed_once_most_needed_first(seed: int) -> None:
     # The same stack upside down says the same of the same slices.
     upside_down = {16 - need.index: need.need_mm2 for need in review_order(slices[::-1])}
     assert all(upside_down[need.index] == pytest.approx(need.need_mm2) for need in needs)
+
+
+@pytest.mark.parametrize(("doubtful", "slices", "expected"), [(0, 30, 0), (30, 30, 6), (4, 4, 1)])
+def test_at_most_a_fifth_is_worth_a_look_and_nothing_clear(doubtful: int, slices: int, expected: int) -> None:
+    order = review_order([SURE] * doubtful + [CLEAR] * (slices - doubtful))
+    chosen = worth_a_look(order)
+    assert len(chosen) == expected
+    assert chosen == order[:expected]
+    assert all(need.reason is not Reason.CLEAR for need in chosen)
 
 
 def test_no_slice_gives_no_order() -> None:
@@ -112,10 +127,7 @@ def test_only_what_touches_a_border_reaches_the_edge() -> None:
 def test_a_result_lists_all_its_slices() -> None:
     result = phantom_result(GRIDS["oblique"], ellipsoid(GRIDS["oblique"], (4.0, -8.0, 25.0), (7.0, 12.0, 9.0)))
     assert sorted(need.index for need in result.review) == list(range(len(result.slices)))
-    again = order_for_review(
-        slice_measures(result.mask, result.probability, result.geometry), [s.tumour_probability for s in result.slices]
-    )
-    assert again == result.review
+    assert review_order(result.slices) == result.review
 
 
 def test_it_loads_the_standard_library_alone() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from BrainTumorSegLib.engine.measurement.lesions import SliceMeasure, find_lesions, slice_measures
 from BrainTumorSegLib.engine.measurement.mask import mask_from_probability
 from BrainTumorSegLib.engine.measurement.result import Lesion, SliceScore
-from BrainTumorSegLib.engine.measurement.review_order import ReviewNeed, SliceEvidence, review_order
+from BrainTumorSegLib.engine.measurement.review_order import ReviewNeed, review_order
 from BrainTumorSegLib.engine.settings import UsedSettings
 from BrainTumorSegLib.engine.study.study import Study
 
@@ -48,26 +48,13 @@ def measure(
     bool [S].
     """
     mask = mask_from_probability(probability, study.geometry, used.threshold, used.min_volume_ml)
-    measures = slice_measures(mask, probability, study.geometry)
+    slices = slice_scores(slice_measures(mask, probability, study.geometry), scores, segmented)
     return Measures(
         mask=mask,
-        slices=_slice_scores(measures, scores, segmented),
-        review=order_for_review(measures, scores),
+        slices=slices,
+        review=review_order(slices),
         lesions=find_lesions(mask, study.geometry),
         warnings=tuple(_left_out(probability, mask, study.geometry.voxel_volume_ml, used)),
-    )
-
-
-def order_for_review(
-    measures: Sequence[SliceMeasure], scores: Sequence[float] | npt.NDArray[np.floating[Any]]
-) -> tuple[ReviewNeed, ...]:
-    """Every axial slice in the order in which it needs a look, from its measures and the classifier's scores, 0-1."""
-    pairs = zip(measures, scores, strict=True)
-    return review_order(
-        [
-            SliceEvidence(float(score), m.area_mm2, m.mean_uncertainty, m.doubtful_area_mm2, m.reaches_edge)
-            for m, score in pairs
-        ]
     )
 
 
@@ -85,10 +72,13 @@ def _left_out(
     ]
 
 
-def _slice_scores(
-    measures: Sequence[SliceMeasure], scores: npt.NDArray[np.float32], chosen: npt.NDArray[np.bool_]
+def slice_scores(
+    measures: Sequence[SliceMeasure],
+    scores: Sequence[float] | npt.NDArray[np.floating[Any]],
+    segmented: Sequence[bool] | npt.NDArray[np.bool_],
 ) -> tuple[SliceScore, ...]:
+    """What was measured in each axial slice with the classifier's scores, 0-1, and what the gate let through."""
     return tuple(
-        SliceScore(index, m.position_mm, float(scores[index]), bool(chosen[index]), m.area_mm2, m.mean_uncertainty)
-        for index, m in enumerate(measures)
+        SliceScore(index, tumour_probability=float(score), segmented=bool(seen), **asdict(m))
+        for index, (m, score, seen) in enumerate(zip(measures, scores, segmented, strict=True))
     )

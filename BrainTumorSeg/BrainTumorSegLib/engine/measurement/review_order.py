@@ -5,10 +5,14 @@ The standard library alone, so that Slicer can order the slices anew after every
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
+SHARE_TO_REVIEW = 0.2
+"""Of a study's slices; benchmarks/review_order.py measures how many of the wrong voxels lie in them."""
 # Above this probability of a slice the classifier says tumour.
 _SAYS_TUMOUR = 0.5
 # A tumour that ends with more than this part of its largest area ends abruptly; a rounded one tapers off.
@@ -20,15 +24,17 @@ _ABRUPT_WEIGHT = 0.3
 _EDGE_WEIGHT = 0.2
 
 
-@dataclass(frozen=True)
-class SliceEvidence:
-    """What is known of one axial slice; see ``SliceScore`` and ``SliceMeasure`` for the fields of the same names."""
+class SliceEvidence(Protocol):
+    """What is known of one axial slice; ``SliceScore`` is it, and says what the fields are."""
 
-    tumour_probability: float
-    area_mm2: float
-    mean_uncertainty: float
-    doubtful_area_mm2: float
-    reaches_edge: bool
+    @property
+    def tumour_probability(self) -> float: ...  # noqa: D102
+    @property
+    def area_mm2(self) -> float: ...  # noqa: D102
+    @property
+    def doubtful_area_mm2(self) -> float: ...  # noqa: D102
+    @property
+    def reaches_edge(self) -> bool: ...  # noqa: D102
 
 
 class Reason(StrEnum):
@@ -62,6 +68,15 @@ def review_order(slices: Sequence[SliceEvidence]) -> tuple[ReviewNeed, ...]:
     """Every axial slice, given inferior first, in the order in which it needs a look; equal ones inferior first."""
     needs = (_need(slices, index) for index in range(len(slices)))
     return tuple(sorted(needs, key=lambda each: -each.need_mm2))
+
+
+def worth_a_look(order: Sequence[ReviewNeed]) -> tuple[ReviewNeed, ...]:
+    """Those of all slices, in the order of ``review_order``, that a person should look at twice.
+
+    A fifth of the study, without slices that nothing speaks against.
+    """
+    most = math.ceil(SHARE_TO_REVIEW * len(order))
+    return tuple(need for need in order[:most] if need.reason is not Reason.CLEAR)
 
 
 _Doubt = tuple[float, Reason, str]

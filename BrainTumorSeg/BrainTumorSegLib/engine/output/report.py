@@ -121,6 +121,8 @@ def _slice(score: SliceScore) -> dict[str, Any]:
         "segmented": score.segmented,
         "area_mm2": _rounded(score.area_mm2, 3),
         "mean_uncertainty": _rounded(score.mean_uncertainty, 4),
+        "doubtful_area_mm2": _rounded(score.doubtful_area_mm2, 3),
+        "reaches_edge": score.reaches_edge,
     }
 
 

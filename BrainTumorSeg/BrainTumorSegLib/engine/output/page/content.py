@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from PIL import Image
 
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.measurement.result import SliceScore
-from BrainTumorSegLib.engine.measurement.review_order import Reason
+from BrainTumorSegLib.engine.measurement.review_order import SHARE_TO_REVIEW, Reason
 from BrainTumorSegLib.engine.output.dicom_seg import checked_name
 from BrainTumorSegLib.engine.output.preview.picture import slice_grid
 from BrainTumorSegLib.engine.output.preview.slices import slice_stack
@@ -144,7 +145,8 @@ def _lesion(lesion: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _to_review(report: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
-    needs = [need for need in report["review"] if need["reason"] != Reason.CLEAR]
+    most = math.ceil(SHARE_TO_REVIEW * len(report["review"]))
+    needs = [need for need in report["review"][:most] if need["reason"] != Reason.CLEAR]
     return tuple((need["index"] + 1, need["sentence"]) for need in needs[:MOST_TO_REVIEW])
 
 

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from BrainTumorSegLib import __version__
 from BrainTumorSegLib.engine.measurement.result import Result, summarise
+from BrainTumorSegLib.engine.measurement.review_order import worth_a_look
 from BrainTumorSegLib.engine.output.preview.slices import SliceStack, slice_stack, tile
 from BrainTumorSegLib.engine.output.preview.strip import strip
 from BrainTumorSegLib.engine.output.preview.style import BACKGROUND, CAUTION, QUIET, TEXT, write
@@ -37,7 +38,8 @@ def render_preview(result: Result, path: Path) -> None:
 
 def preview_picture(result: Result) -> Image.Image:
     """The picture, RGB: axial slices seen from below (the patient's right on the left), in true proportion."""
-    stack = slice_stack(Volume(result.study.flair, result.geometry), result.mask, result.slices)
+    to_review = frozenset(need.index for need in worth_a_look(result.review))
+    stack = slice_stack(Volume(result.study.flair, result.geometry), result.mask, result.slices, to_review)
     slices = slice_grid(stack, _WIDTH_PX - 2 * _MARGIN_PX, _MOST_COLUMNS)
     height = _HEADER_PX + slices.height + _GAP_PX + _STRIP_PX + _FOOTER_PX
     picture = Image.new("RGB", (_WIDTH_PX, height), BACKGROUND)

@@ -10,7 +10,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 from BrainTumorSegLib.engine.measurement.mask import bounding_box
 from BrainTumorSegLib.engine.measurement.result import SliceScore
-from BrainTumorSegLib.engine.output.preview.style import OUTLINE, QUIET, TEXT, write, write_on_plate
+from BrainTumorSegLib.engine.output.preview.style import OUTLINE, QUIET, REVIEW, TEXT, font, write, write_on_plate
 from BrainTumorSegLib.engine.study.axial import AxialOrder
 from BrainTumorSegLib.engine.study.geometry import Volume
 
@@ -36,13 +36,15 @@ class SliceStack:
     """The chosen axial slices, cropped to the head they show.
 
     grey: uint8 [N, rows, columns]; mask: bool, same shape; row 0 anterior, column 0 the patient's right.
-    pixel_mm: height and width of a pixel. scores: the N slices' scores.
+    pixel_mm: height and width of a pixel. scores: the N slices' scores. to_review: indices of the study's slices that
+    need a second look.
     """
 
     grey: npt.NDArray[np.uint8]
     mask: npt.NDArray[np.bool_]
     pixel_mm: tuple[float, float]
     scores: tuple[SliceScore, ...]
+    to_review: frozenset[int]
 
     @property
     def aspect(self) -> float:
@@ -50,10 +52,12 @@ class SliceStack:
         return (self.grey.shape[1] * self.pixel_mm[0]) / (self.grey.shape[2] * self.pixel_mm[1])
 
 
-def slice_stack(flair: Volume, mask: npt.NDArray[np.bool_], scores: tuple[SliceScore, ...]) -> SliceStack:
+def slice_stack(
+    flair: Volume, mask: npt.NDArray[np.bool_], scores: tuple[SliceScore, ...], to_review: frozenset[int] = frozenset()
+) -> SliceStack:
     """The slices worth showing: through the tumour, or through the whole head where there is none.
 
-    mask: bool [K, J, I] on FLAIR's grid; scores: of every axial slice.
+    mask: bool [K, J, I] on FLAIR's grid; scores: of every axial slice; to_review: which of them need a second look.
     """
     order = AxialOrder.of(flair.geometry)
     mask = order.to_axial(mask)
@@ -66,6 +70,7 @@ def slice_stack(flair: Volume, mask: npt.NDArray[np.bool_], scores: tuple[SliceS
         chosen_mask[:, box[0], box[1]],
         order.spacing_mm[1:],
         tuple(scores[index] for index in shown),
+        to_review,
     )
 
 
@@ -114,7 +119,12 @@ def tile(stack: SliceStack, position: int, width_px: int) -> Image.Image:
     size = (width_px, max(1, round(width_px * stack.aspect)))
     picture = Image.fromarray(stack.grey[position]).resize(size, Image.Resampling.BICUBIC).convert("RGB")
     _paint_mask(picture, stack.mask[position])
-    _label(picture, stack.scores[position])
+    score = stack.scores[position]
+    _label(picture, score)
+    if score.index in stack.to_review:
+        draw = ImageDraw.Draw(picture)
+        beside = _PADDING_PX + draw.textlength(f"{score.index + 1}", font=font(20)) + _PADDING_PX
+        write(draw, (beside, _PADDING_PX + 5), "review", 14, REVIEW, "la", _RIM_PX)
     return picture
 
 

@@ -7,6 +7,7 @@ import math
 from PIL import Image, ImageDraw
 
 from BrainTumorSegLib.engine.measurement.result import Result, SliceScore
+from BrainTumorSegLib.engine.measurement.review_order import worth_a_look
 from BrainTumorSegLib.engine.output.preview.style import (
     BAR,
     BAR_SKIPPED,
@@ -14,6 +15,7 @@ from BrainTumorSegLib.engine.output.preview.style import (
     OUTLINE,
     PANEL,
     QUIET,
+    REVIEW,
     RULE,
     TEXT,
     Colour,
@@ -21,7 +23,7 @@ from BrainTumorSegLib.engine.output.preview.style import (
     write,
 )
 
-_LEFT_PX, _RIGHT_PX, _TOP_PX, _BOTTOM_PX = 64, 96, 42, 38
+_LEFT_PX, _RIGHT_PX, _TOP_PX, _BOTTOM_PX = 64, 96, 42, 44
 _MOST_TICKS = 20
 _ROUND_STEPS = (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10)
 
@@ -36,6 +38,7 @@ def strip(result: Result, shown: tuple[SliceScore, ...], size: tuple[int, int]) 
     plot.gate(result.settings.gate)
     plot.area(result.slices)
     plot.uncertainty(result.slices)
+    plot.review({need.index for need in worth_a_look(result.review)})
     plot.numbers({score.index for score in shown})
     plot.note(result.slices, shown)
     plot.legend(result.settings.gate)
@@ -92,6 +95,13 @@ class _Plot:
                 x, y = self._centre(score.index), self._y(score.mean_uncertainty)
                 self._draw.ellipse([x - 3, y - 3, x + 3, y + 3], fill=CAUTION)
 
+    def review(self, indices: set[int]) -> None:
+        """A block below each slice that needs a second look."""
+        half = max(1.0, 0.35 * self._pitch)
+        for index in indices:
+            x = self._centre(index)
+            self._draw.rectangle([x - half, self._bottom + 3, x + half, self._bottom + 7], fill=REVIEW)
+
     def numbers(self, shown: set[int]) -> None:
         """Slice numbers from 1: those of the pictures above, and every few others."""
         step = next(
@@ -101,10 +111,10 @@ class _Plot:
             if index in shown:
                 x = self._centre(index)
                 self._draw.polygon(
-                    [(x - 4, self._bottom + 7), (x + 4, self._bottom + 7), (x, self._bottom + 2)], fill=TEXT
+                    [(x - 4, self._bottom + 14), (x + 4, self._bottom + 14), (x, self._bottom + 9)], fill=TEXT
                 )
             if index == 0 or (index + 1) % step == 0:
-                self._write((self._centre(index), self._bottom + 10), f"{index + 1}", QUIET, "ma")
+                self._write((self._centre(index), self._bottom + 17), f"{index + 1}", QUIET, "ma")
 
     def note(self, scores: tuple[SliceScore, ...], shown: tuple[SliceScore, ...]) -> None:
         """Which slices are among the pictures; brighter where slices with tumour are not."""
@@ -120,6 +130,7 @@ class _Plot:
             ("tumour probability of the slice", BAR),
             ("left out as clear", BAR_SKIPPED),
             ("mean uncertainty (bits)", CAUTION),
+            ("to review", REVIEW),
         ]
         if self._top_mm2 > 0:
             entries.append(("mask area (right), mm²", OUTLINE))
