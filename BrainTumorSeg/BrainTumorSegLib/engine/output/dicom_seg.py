@@ -65,8 +65,9 @@ def save_dicom_seg(
         content_creator_name=None if corrected_by is None else _person_name(corrected_by),
         series_description="Tumour (BrainTumorSeg)",
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        specific_character_set="ISO_IR 192",
     )
+    # highdicom takes it as an argument from 0.28 on; Slicer 5.12 brings 0.27.
+    segmentation.SpecificCharacterSet = "ISO_IR 192"
     segmentation.save_as(path)
 
 
