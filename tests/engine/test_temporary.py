@@ -157,6 +157,21 @@ def test_the_number_of_a_dead_process_may_be_another_ones_by_now(tmp_path: Path)
     assert not Writer("0" * 8, writer.pid, writer.started + 100_000).is_dead, "another machine's: nobody knows"
 
 
+def test_a_process_that_its_parent_has_not_asked_after_yet_is_dead(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writing, temporary_beside(tmp_path / "mask.nrrd").name.encode())
+        os._exit(0)
+    writer = Writer.of_name(os.read(reading, 1000).decode())
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert writer is not None
+    assert writer.pid == pid
+    assert writer.is_dead
+    os.waitpid(pid, 0)
+    assert writer.is_dead
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -27,6 +27,8 @@ _NAME = re.compile(
 _JOURNAL_SUFFIX = ".set"
 _LONGEST_SUFFIX = 10
 _CLOCK_STEP_S = 60
+_ENDED = (b"Z", b"X")
+"""States of a process that has ended and only waits for its parent to ask how."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,8 @@ def _started(pid: int) -> int | None:
     """
     if _counts_ticks():
         try:
-            return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+            state, *fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+            return -1 if state in _ENDED else int(fields[18])
         except OSError:
             return None
     try:
