@@ -44,8 +44,7 @@ def page() -> str:
     return (
         "# Licences of the dependencies\n\nEvery package that `make` installs, for running, training, testing and\n"
         "developing, as its own metadata says. Written by `python tools/licences.py`; why each direct dependency is\n"
-        "here stands in the [pyproject.toml](../pyproject.toml).\n\n| package | licence |\n|---|---|\n"
-        + rows
+        "here stands in the [pyproject.toml](../pyproject.toml).\n\n| package | licence |\n|---|---|\n" + rows
     )
 
 
