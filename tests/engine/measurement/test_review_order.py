@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from BrainTumorSegLib.engine.measurement.lesions import slice_measures
+from BrainTumorSegLib.engine.measurement.lesions import DOUBT_REACH_MM, slice_measures
 from BrainTumorSegLib.engine.measurement.result import SliceScore
 from BrainTumorSegLib.engine.measurement.review_order import Reason, review_order, worth_a_look
 from BrainTumorSegLib.engine.study.axial import AxialOrder
@@ -105,14 +105,22 @@ def test_no_slice_gives_no_order() -> None:
 
 
 @pytest.mark.parametrize("geometry", GRIDS.values(), ids=GRIDS)
-def test_doubtful_area_is_that_of_the_voxels(geometry: Geometry) -> None:
-    """As a volume: each slice's area times the distance of slices, which are the voxels' own volume."""
-    probability = (np.random.default_rng(3).random(geometry.shape_kji) ** 4).astype(np.float32)
-    measures = slice_measures(probability >= 0.9, probability, geometry)
-    counted = probability[probability > 0.05].astype(np.float64)
-    expected_ml = np.minimum(counted, 1 - counted).sum() * geometry.voxel_volume_ml
-    apart_mm = AxialOrder.of(geometry).spacing_mm[0]
-    assert sum(m.doubtful_area_mm2 for m in measures) * apart_mm / 1000 == pytest.approx(expected_ml, rel=1e-5)
+def test_doubtful_area_is_that_near_the_outline(geometry: Geometry) -> None:
+    """Counted pixel by pixel from the distance to every pixel of the outline in its slice."""
+    order = AxialOrder.of(geometry)
+    ball = ellipsoid(geometry, (4.0, -8.0, 25.0), (7.0, 9.0, 8.0))
+    probability = (np.random.default_rng(3).random(geometry.shape_kji) ** 2).astype(np.float32)
+    measures = slice_measures(ball, probability, geometry)
+    height_mm, width_mm = order.spacing_mm[1:]
+    for mask, values, measure in zip(order.to_axial(ball), order.to_axial(probability), measures, strict=True):
+        places = np.argwhere(np.ones(mask.shape, bool)) * (height_mm, width_mm)
+        marked = np.argwhere(mask) * (height_mm, width_mm)
+        expected = 0.0
+        if len(marked):
+            away = np.linalg.norm(places[:, None] - marked[None], axis=-1).min(axis=1).reshape(mask.shape)
+            near = values[away <= DOUBT_REACH_MM].astype(np.float64)
+            expected = float(np.minimum(near, 1 - near).sum()) * height_mm * width_mm
+        assert measure.doubtful_area_mm2 == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
 def test_only_what_touches_a_border_reaches_the_edge() -> None:

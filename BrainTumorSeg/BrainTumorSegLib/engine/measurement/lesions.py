@@ -20,6 +20,10 @@ Indices = npt.NDArray[np.intp]
 UNCERTAINTY_FLOOR = 0.05
 """Voxels of a lower tumour probability are background and would only dilute a slice's mean uncertainty."""
 
+DOUBT_REACH_MM = 3.0
+"""Farther from the outline many small probabilities add up to more than the outline's own doubt, unless they are
+calibrated well."""
+
 _NEIGHBOURS_8 = np.ones((3, 3), bool)
 
 
@@ -27,8 +31,9 @@ _NEIGHBOURS_8 = np.ones((3, 3), bool)
 class SliceMeasure:
     """One axial slice, inferior first; the fields mean the same as in ``result.SliceScore``, and two more.
 
-    doubtful_area_mm2: area that is expected to be wrong by the probability itself, the sum over voxels of the smaller
-    of probability and 1 - probability. reaches_edge: whether the mask touches the border of the volume in this slice.
+    doubtful_area_mm2: area that is expected to be wrong in the mask and within DOUBT_REACH_MM of it in its slice, by
+    the probability itself: the sum over pixels of the smaller of probability and 1 - probability. reaches_edge: whether
+    the mask touches the border of the volume in this slice.
     """
 
     position_mm: float
@@ -95,12 +100,11 @@ def slice_measures(mask: Mask, probability: npt.NDArray[np.float32], geometry: G
         SliceMeasure(
             float(place),
             np.count_nonzero(inside) * order.pixel_area_mm2,
-            mean,
-            wrong_px * order.pixel_area_mm2,
+            _mean_uncertainty(seen),
+            _doubtful_px(inside, seen, order.spacing_mm[1:]) * order.pixel_area_mm2,
             bool(edge),
         )
         for place, inside, seen, edge in planes
-        for mean, wrong_px in [_doubts(seen)]
     )
 
 
@@ -111,12 +115,23 @@ def binary_entropy(probability: npt.NDArray[np.floating]) -> npt.NDArray[np.floa
     return -(p * np.log2(p, out=np.zeros_like(p), where=p > 0) + q * np.log2(q, out=np.zeros_like(q), where=q > 0))
 
 
-def _doubts(plane: npt.NDArray[np.float32]) -> tuple[float, float]:
-    """Of a slice's voxels over UNCERTAINTY_FLOOR: the mean entropy in bits, and how many are expected wrong."""
+def _mean_uncertainty(plane: npt.NDArray[np.float32]) -> float:
+    """Mean entropy, bits, of a slice's pixels over UNCERTAINTY_FLOOR; 0 where there are none."""
     values = plane[plane > UNCERTAINTY_FLOOR]
-    if not values.size:
-        return 0.0, 0.0
-    return float(binary_entropy(values).mean()), float(np.minimum(values, 1 - values).sum(dtype=np.float64))
+    return float(binary_entropy(values).mean()) if values.size else 0.0
+
+
+def _doubtful_px(inside: Mask, plane: npt.NDArray[np.float32], pixel_mm: tuple[float, ...]) -> float:
+    """How many pixels of a slice are expected wrong in the mask and within DOUBT_REACH_MM of it."""
+    box = bounding_box(inside)
+    if box is None:
+        return 0.0
+    margins = [int(np.ceil(DOUBT_REACH_MM / length)) for length in pixel_mm]
+    sides = zip(box, margins, strict=True)
+    around = tuple(slice(max(0, part.start - margin), part.stop + margin) for part, margin in sides)
+    away_mm = scipy.ndimage.distance_transform_edt(~inside[around], sampling=pixel_mm)
+    near = plane[around][away_mm <= DOUBT_REACH_MM]
+    return float(np.minimum(near, 1 - near).sum(dtype=np.float64))
 
 
 def _at_edge(axial_mask: Mask) -> npt.NDArray[np.bool_]:

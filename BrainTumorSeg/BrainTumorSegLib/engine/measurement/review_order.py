@@ -17,8 +17,7 @@ SHARE_TO_REVIEW = 0.2
 _SAYS_TUMOUR = 0.5
 # A tumour that ends with more than this part of its largest area ends abruptly; a rounded one tapers off.
 _ABRUPT_SHARE = 0.4
-# How much of an area may be wrong for each reason; chosen by eye on the release's phantoms, measured by
-# benchmarks/review_order.py.
+# How much of an area may be wrong for each reason: guesses, not fitted; benchmarks/review_order.py measures the order.
 _LONE_WEIGHT = 1.0
 _ABRUPT_WEIGHT = 0.3
 _EDGE_WEIGHT = 0.2
