@@ -22,8 +22,8 @@ class SliceScore:
     position_mm: its centre along the patient's superior axis (RAS z; larger is higher). tumour_probability: the
     slice classifier's, 0-1, see slice_scores (the segmentation's maximum where no classifier ran). segmented: whether
     the gate let it through. area_mm2: mask area. mean_uncertainty: mean binary entropy (bits, 0-1) of the voxels with
-    probability over 0.05; 0 where there are none. doubtful_area_mm2: area that the probability itself expects to be
-    wrong, the sum over voxels of the smaller of p and 1 - p. reaches_edge: the mask touches the volume's border here.
+    probability over 0.05; 0 where there are none. doubtful_area_mm2: area in and near the mask that the
+    probability itself expects to be wrong, see ``SliceMeasure``. reaches_edge: the mask touches the border here.
     """
 
     index: int
