@@ -81,7 +81,7 @@ def test_a_cancel_ends_within_three_seconds_and_leaves_nothing_half_done(tmp_pat
 
 @pytest.mark.parametrize(
     ("wanted", "said"),
-    [({"die_at": "segment"}, "ended unexpectedly (exit code 9)"), ({"fail_at": "segment"}, "0.1 GB are free")],
+    [({"die_at": "segment"}, "ended unexpectedly (exit code 9)"), ({"fail_at": "segment"}, "not enough memory")],
     ids=["dies", "runs out of memory"],
 )
 def test_a_worker_that_dies_fails_its_study_alone(tmp_path: Path, wanted: dict[str, Any], said: str) -> None:

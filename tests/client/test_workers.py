@@ -11,6 +11,7 @@ import pytest
 from BrainTumorSegLib.client import workers as module
 from BrainTumorSegLib.client.workers import GIGABYTE, LocalWorkers, Share, share_of
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
+from BrainTumorSegLib.engine.service.cohort.results import clear_leftovers
 from BrainTumorSegLib.engine.service.cohort.task import StudyTask
 from BrainTumorSegLib.engine.settings import RunSettings
 from BrainTumorSegLib.engine.study.roles import Role
@@ -47,6 +48,8 @@ def test_a_worker_beyond_its_share_of_memory_is_ended_with_a_sentence(
     while not ended and time.monotonic() < deadline:
         ended = workers.poll(0.1)
     workers.stop()
+    clear_leftovers(tmp_path)
+    assert not list(tmp_path.glob(".braintumorseg-*"))
     assert (ended[0].name, ended[0].kind) == ("anna", "memory")
     assert "0.0 GB of memory that each of 1 workers may take" in ended[0].message
 

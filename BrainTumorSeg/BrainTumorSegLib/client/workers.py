@@ -196,7 +196,10 @@ class LocalWorkers:
         )
 
     def _remove(self, worker: _Worker) -> None:
+        """End a worker for good: what it has left half done counts as a dead process's afterwards."""
         worker.process.kill()
+        while worker.process.is_running:
+            time.sleep(_LOOK_S)
         self._workers.remove(worker)
 
 

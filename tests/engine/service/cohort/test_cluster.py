@@ -62,7 +62,12 @@ def test_a_worker_killed_in_a_study_and_one_without_the_model_lose_nothing(clust
     cluster.start_worker(stage_s=0.05)
     cluster.start_worker(load_fails=True)
     victim = cluster.start_worker(stage_s=2)
-    outcome = run(batch, cluster, victim.kill)
+
+    def kill() -> None:
+        victim.kill()
+        victim.wait()
+
+    outcome = run(batch, cluster, kill)
     assert (outcome.done, outcome.failed) == (6, 0)
     assert rows_of(batch) == EVERY_ROW
     assert not list(batch.folder.glob(".braintumorseg-*-*"))
