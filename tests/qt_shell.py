@@ -281,9 +281,6 @@ class _Application(QtCore.QObject):
     def clipboard(self) -> Any:
         return self.qt.clipboard()
 
-    def palette(self) -> Any:
-        return self.qt.palette()
-
     def startupEnvironment(self) -> Any:
         return QtCore.QProcessEnvironment.systemEnvironment()
 

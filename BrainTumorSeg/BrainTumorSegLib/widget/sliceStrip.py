@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 HEIGHT_PX = 78
@@ -140,4 +139,4 @@ class SliceStrip(qt.QLabel):
         return int(self.contentsRect().width())
 
     def _ink(self) -> Any:
-        return slicer.app.palette().color(qt.QPalette.WindowText)
+        return qt.QApplication.palette().color(qt.QPalette.WindowText)
