@@ -14,6 +14,7 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import numpy.typing as npt
+import pydicom
 import pytest
 import SimpleITK as sitk
 from PIL import Image
@@ -21,6 +22,7 @@ from PIL import Image
 from BrainTumorSegLib.client.process import Event, WorkerProcess
 from BrainTumorSegLib.engine.output import report
 from command import COMMAND, child_environment, run_command
+from dicom_series import write_series
 
 OUTPUTS = ("tumour.seg.nrrd", "probability.nrrd", "report.json", "preview.png")
 MINIMUM_DICE = 0.6
@@ -248,3 +250,21 @@ def test_worker_cancels_a_running_job_and_writes_nothing(
     assert last is not None
     assert last.content.get("kind") == "cancelled"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_dicom_study_is_handed_on_as_dicom_page_and_tables(home: Path, sample: Path, tmp_path: Path) -> None:
+    image = sitk.Cast(sitk.ReadImage(str(sample / "flair.nii.gz")), sitk.sitkInt16)
+    write_series(tmp_path / "flair", image, SeriesDescription="AX FLAIR")
+    files = {name: tmp_path / f"out.{ending}" for name, ending in (("dicom-seg", "dcm"), ("page", "pdf"))}
+    files |= {name: tmp_path / f"{name}.csv" for name in ("lesions", "slices")}
+    options = [part for name, path in files.items() for part in (f"--{name}", path)]
+    output = tmp_path / "t.seg.nrrd"
+    run = run_command(home, "segment", "--device", "cpu", "--flair", tmp_path / "flair", "--output", output, *options)
+    assert run.returncode == 0, run.stderr
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(output))) > 0
+    assert mask.any()
+    frames = pydicom.dcmread(files["dicom-seg"])
+    assert int(frames.pixel_array.sum()) == int(mask.sum())
+    assert frames.SegmentSequence[0].SegmentAlgorithmType == "AUTOMATIC"
+    assert files["page"].read_bytes().startswith(b"%PDF")
+    assert len(files["slices"].read_text(encoding="utf-8").splitlines()) == 1 + image.GetSize()[2]
