@@ -116,7 +116,7 @@ class BundleRefiner:
 
     @torch.inference_mode()
     def __call__(self, study: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Maps [1, 4, D, H, W] to corrections [1, 1, D, H, W]."""
+        """Maps [B, 4, D, H, W] to corrections [B, 1, D, H, W]."""
         if self._refiner is None:
             network = build_network(self._name, self._arguments)
             network.load_state_dict(torch.load(self._weights, map_location="cpu", weights_only=True))

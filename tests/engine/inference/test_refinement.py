@@ -23,7 +23,7 @@ def _logits(slices: int) -> Array:
 
 def test_a_correction_of_nothing_leaves_limited_logits_as_they_are() -> None:
     logits = 4 * _logits(6)
-    corrected = refine(lambda study: np.zeros((1, 1, *study.shape[2:]), np.float32), _sequences(6), logits, 1)
+    corrected = refine(lambda views: np.zeros((2, 1, *views.shape[2:]), np.float32), _sequences(6), logits, 1)
     np.testing.assert_array_equal(corrected, logits.clip(-LOGIT_LIMIT, LOGIT_LIMIT))
 
 
@@ -63,9 +63,9 @@ def test_a_correction_is_added_where_it_belongs(step: int) -> None:
 def test_study_and_mirror_image_count_half_each() -> None:
     seen: list[Array] = []
 
-    def correct(study: Array) -> Array:
-        seen.append(study)
-        correction = np.zeros((1, 1, *study.shape[2:]), np.float32)
+    def correct(views: Array) -> Array:
+        seen.extend(views)
+        correction = np.zeros((2, 1, *views.shape[2:]), np.float32)
         correction[..., 0] = 2.0
         return correction
 

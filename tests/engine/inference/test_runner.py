@@ -82,6 +82,16 @@ def test_a_study_that_can_not_be_halved_is_tried_once_and_nothing_untrue_is_told
     assert runner.notes == []
 
 
+def test_views_of_a_study_are_tried_one_by_one_and_called_what_they_are() -> None:
+    network = Hungry(1)
+    runner = NetworkRunner(network, CPU, "a whole study", "whole studies")
+    views = np.arange(2 * 4 * 3 * 8 * 8, dtype=np.float32).reshape(2, 4, 3, 8, 8)
+    found = runner.run(lambda some: views[some], np.arange(2), lambda _: None, lambda: False)
+    np.testing.assert_array_equal(found, 2 * views)
+    assert network.tried == [2, 1, 1]
+    assert runner.notes == ["Memory ran out; whole studies are computed 1 at a time."]
+
+
 def test_an_error_that_is_no_want_of_memory_is_passed_on() -> None:
     runner = NetworkRunner(nn.Conv2d(3, 1, 1), CPU)  # the slices have one channel
     with pytest.raises(RuntimeError, match="expected input"):

@@ -1,18 +1,22 @@
-"""What is refused before a run, within milliseconds."""
+"""What is refused before a run, within milliseconds; a model that loads while the files are read."""
 
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pydicom
 import pytest
 
-from BrainTumorSegLib.engine.errors import InputError, OutputError
+from BrainTumorSegLib.engine.errors import Cancelled, InputError, OutputError
 from BrainTumorSegLib.engine.foreign_errors import translate
+from BrainTumorSegLib.engine.models.store import ModelStore
 from BrainTumorSegLib.engine.output.writing import OutputPaths
-from BrainTumorSegLib.engine.service.run import SegmentJob, written_files
+from BrainTumorSegLib.engine.sample.study import SamplePaths
+from BrainTumorSegLib.engine.service.run import SegmenterCache, SegmentJob, run_job, written_files
 from BrainTumorSegLib.engine.study.reading import StudyPaths
 
 
@@ -118,3 +122,48 @@ def test_a_pipe_is_no_output(flair: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="a device or a pipe, no file"):
         SegmentJob(StudyPaths(flair), outputs).check()
     assert (tmp_path / "r.json").is_fifo()
+
+
+def _job(folder: Path, flair: Path) -> SegmentJob:
+    return SegmentJob(StudyPaths(flair), OutputPaths(folder / "o.seg.nrrd"))
+
+
+class _SlowStore:
+    """Opens the real store at once for the run itself, and for the thread that loads only when ``go_on`` is set."""
+
+    def __init__(self, models: Path) -> None:
+        self.models = models
+        self.go_on = threading.Event()
+
+    def __call__(self) -> ModelStore:
+        if threading.current_thread() is not threading.main_thread():
+            assert self.go_on.wait(60)
+        return ModelStore.default(models_folder=self.models)
+
+
+@pytest.fixture
+def slow_store() -> Iterator[_SlowStore]:
+    store = _SlowStore(Path(__file__).parents[3] / "release")
+    yield store
+    store.go_on.set()
+
+
+def test_a_wish_to_stop_is_heard_while_the_model_loads(
+    slow_store: _SlowStore, sample_study: SamplePaths, tmp_path: Path
+) -> None:
+    stages: list[str] = []
+    with pytest.raises(Cancelled):
+        run_job(
+            _job(tmp_path, sample_study.flair),
+            SegmenterCache(slow_store),
+            lambda stage, _fraction: stages.append(stage),
+            lambda: "load" in stages,
+        )
+    assert stages == ["read", "load"]
+    assert not slow_store.go_on.is_set()
+
+
+def test_a_file_that_can_not_be_read_is_told_without_waiting_for_the_model(slow_store: _SlowStore, flair: Path) -> None:
+    with pytest.raises(InputError, match="can't be read"):
+        run_job(_job(flair.parent, flair), SegmenterCache(slow_store), lambda *_: None, lambda: False)
+    assert not slow_store.go_on.is_set()

@@ -32,7 +32,7 @@ _MARGIN = 3
 
 Array = npt.NDArray[np.float32]
 Correct = Callable[[Array], Array]
-"""The refiner's network on a device: [1, 4, D, H, W] -> [1, 1, D, H, W]."""
+"""The refiner's network on a device: [B, 4, D, H, W] -> [B, 1, D, H, W]."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,9 @@ def refine(correct: Correct, sequences: Array, logits: Array, neighbour_step: in
     """
     corrected = limited(logits)
     view = StudyView.of(sequences, corrected, neighbour_step)
-    seen, mirrored = (
-        correct(np.ascontiguousarray(view.array[None, ..., ::step]))[0, 0, :, :, ::step] for step in (1, -1)
-    )
+    # Both at once: for a single small study PyTorch takes a way that is four times as slow.
+    seen, mirrored = correct(np.stack([view.array, view.array[..., ::-1]]))[:, 0]
+    mirrored = mirrored[..., ::-1]
     corrected += view.spread(np.ascontiguousarray((seen + mirrored) / 2))
     return corrected
 

@@ -13,12 +13,12 @@ from torch import nn
 from BrainTumorSegLib.engine.errors import Cancelled, MemoryExhaustedError
 from BrainTumorSegLib.engine.foreign_errors import is_out_of_memory
 from BrainTumorSegLib.engine.inference.device import Compute
-from BrainTumorSegLib.engine.networks.folding import fold_batch_norm
+from BrainTumorSegLib.engine.networks.folding import folded
 
 logger = logging.getLogger(__name__)
 
 MakeInput = Callable[[npt.NDArray[np.intp]], npt.NDArray[np.float32]]
-"""Slice positions [B] -> network input float32 [B, C, H, W]; a study's [1, C, D, H, W] is one position."""
+"""Positions [B] -> network input float32: of slices [B, C, H, W], of views of a whole study [B, C, D, H, W]."""
 
 _CPU_BATCH = 4
 _GPU_BATCH = 32
@@ -31,13 +31,13 @@ class NetworkRunner:
     notes: sentences for the user about each such step that helped.
     """
 
-    def __init__(self, network: nn.Module, compute: Compute, smallest_part: str = "a single slice") -> None:
-        """smallest_part: what one position is, for the message when not even that fits."""
-        self._network = fold_batch_norm(network).to(compute.device)
+    def __init__(self, network: nn.Module, compute: Compute, one: str = "a single slice", many: str = "slices") -> None:
+        """one, many: what is at a position, for what is told about memory."""
+        self._network = folded(network).to(compute.device)
         self._device = compute.device
         self._precision = compute.precision
         self._batch = _CPU_BATCH if compute.device.type == "cpu" else _GPU_BATCH
-        self._smallest_part = smallest_part
+        self._one, self._many = one, many
         self._untold: str | None = None
         self.notes: list[str] = []
 
@@ -96,7 +96,7 @@ class NetworkRunner:
         """Halve what was tried, or go to the CPU. Raises MemoryExhaustedError where there is nothing smaller to try."""
         if tried > 1:
             self._batch = tried // 2
-            self._untold = f"Memory ran out; slices are computed {self._batch} at a time."
+            self._untold = f"Memory ran out; {self._many} are computed {self._batch} at a time."
         elif self._device.type != "cpu":
             self._untold = f"The memory of {self._device} does not suffice; the CPU was used instead."
             self._device, self._precision = torch.device("cpu"), torch.float32
@@ -104,7 +104,7 @@ class NetworkRunner:
             self._batch = _CPU_BATCH
         else:
             raise MemoryExhaustedError(
-                f"There is not enough memory to compute {self._smallest_part} on the CPU.",
+                f"There is not enough memory to compute {self._one} on the CPU.",
                 "Close other programs, or use a machine with more memory.",
             ) from error
 

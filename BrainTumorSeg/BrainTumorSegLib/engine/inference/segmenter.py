@@ -68,7 +68,9 @@ class Segmenter:
         self.device = str(compute.device)
         self._segment = NetworkRunner(model.segmentation.network, compute)
         refiner = model.segmentation.refiner
-        self._refine = NetworkRunner(refiner, compute, "the whole study at once") if refiner is not None else None
+        self._refine = (
+            NetworkRunner(refiner, compute, "a whole study", "whole studies") if refiner is not None else None
+        )
         self._classify = NetworkRunner(model.classifier.network, compute) if model.classifier else None
 
     def segment(
@@ -184,8 +186,8 @@ class Segmenter:
         if runner is None:
             return logits
 
-        def correct(study: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-            return runner.run(lambda _: study, np.zeros(1, np.intp), lambda _: None, is_cancelled)
+        def correct(views: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+            return runner.run(lambda some: views[some], np.arange(len(views)), lambda _: None, is_cancelled)
 
         return refine(correct, slices.sequences, logits, slices.neighbour_step)
 

@@ -51,6 +51,19 @@ class HalvingConv2d(nn.Conv2d):
         after = self.kernel_size[0] - 2 - before
         return super().forward(functional.pad(x, (before, after, before, after)))
 
+    def evenly_padded(self) -> nn.Conv2d:
+        """The same numbers from a plain convolution, whose kernel has a row above and a column before it, of zeros.
+
+        It pads all sides alike, which a convolution does without a padded copy of its map. For inference.
+        """
+        side = self.kernel_size[0]
+        even = nn.Conv2d(
+            self.in_channels, self.out_channels, side + 1, 2, side // 2, groups=self.groups, bias=self.bias is not None
+        )
+        even.weight = nn.Parameter(functional.pad(self.weight.detach(), (1, 0, 1, 0)))
+        even.bias = self.bias
+        return even
+
 
 class DepthwiseConv2d(nn.Module):
     """Mixin of a convolution that filters each channel alone: trains in float32 on a processor, under autocast too.

@@ -5,26 +5,39 @@ from __future__ import annotations
 import copy
 from itertools import pairwise
 
+import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from BrainTumorSegLib.engine.networks.efficientnet_lite import HalvingConv2d
 
-def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """A copy in evaluation mode whose batch normalisations are part of the convolution before them.
 
-    Folded are pairs that follow each other in a Sequential, and those that a module names in its ``conv_norm_pairs``
-    (attribute names of convolution and normalisation; absent ones are skipped): there the order of execution is
-    certain. Each saves a pass over a feature map: a quarter of ResUNet++'s time in bfloat16 on a CPU. The result
-    equals the original's to rounding.
+def folded(network: nn.Module) -> nn.Module:
+    """A copy in evaluation mode that computes the same, to rounding, with fewer passes over its feature maps.
+
+    Batch normalisations become part of the convolution before them: of pairs that follow each other in a Sequential,
+    and of those that a module names in its ``conv_norm_pairs`` (attribute names of convolution and normalisation;
+    absent ones are skipped), where the order of execution is certain. A quarter of ResUNet++'s time in bfloat16.
+    Uneven padding becomes part of its convolution, and weights lie in memory as the maps do (channels last): a seventh
+    of the slice network's time in float32 (processor seconds, two threads, AVX2).
     """
-    folded = copy.deepcopy(network).eval()
-    for module in folded.modules():
-        if isinstance(module, nn.Sequential):
-            names = list(module._modules)
-            _fold_pairs(module, tuple(pairwise(names)))
-        else:
-            _fold_pairs(module, getattr(module, "conv_norm_pairs", ()))
-    return folded
+    copied = copy.deepcopy(network).eval()
+    for module in copied.modules():
+        _fold_pairs(module, _pairs_of(module))
+    for module in list(copied.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, HalvingConv2d):
+                setattr(module, name, child.evenly_padded())
+    for module in copied.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return copied.eval()
+
+
+def _pairs_of(module: nn.Module) -> tuple[tuple[str, str], ...]:
+    if isinstance(module, nn.Sequential):
+        return tuple(pairwise(module._modules))
+    return getattr(module, "conv_norm_pairs", ())
 
 
 def _fold_pairs(module: nn.Module, pairs: tuple[tuple[str, str], ...]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from BrainTumorSegLib.engine.inference.segmenter import Progress, Segmenter
 
 logger = logging.getLogger(__name__)
+
+LOADING = "loading"
+"""What the name of a thread begins with that loads a model."""
+_POLL_S = 0.05
 
 # Where each part of a run starts, as a fraction of the whole: the segmenter reports 0-1 of its own part.
 LOAD_STARTS = 0.05
@@ -89,6 +95,7 @@ class SegmenterCache:
         self._open_store = open_store
         self._key: tuple[str, str] | None = None
         self._segmenter: Segmenter | None = None
+        self._lock = threading.Lock()
 
     def require(self, model: str | None, device: str) -> None:
         """Find within milliseconds that a model is missing. Raises ModelError as ``ModelStore.path`` does."""
@@ -98,18 +105,32 @@ class SegmenterCache:
             for entry in needed:
                 store.path(entry.name)
 
+    def start(self, model: str | None, device: str) -> Future[Segmenter]:
+        """Begin to load the segmenter of this model and device, unless it is the one that is there.
+
+        The future raises ModelError or InputError as ``load_segmenter`` does.
+        """
+        pool = ThreadPoolExecutor(1, LOADING)
+        future = pool.submit(self._load, model, device)
+        pool.shutdown(wait=False)
+        return future
+
     def get(self, model: str | None, device: str) -> Segmenter:
-        """The segmenter for this model and device. Raises ModelError or InputError as ``load_segmenter`` does."""
+        """As ``start``, when it is there."""
+        return self.start(model, device).result()
+
+    def _load(self, model: str | None, device: str) -> Segmenter:
         # Only here: torch takes seconds to import, and a mistyped path should be told at once.
         from BrainTumorSegLib.engine.inference.segmenter import load_segmenter
 
-        store = self._open_store()
-        key = (store.entry(model).sha256, device)
-        if self._segmenter is None or key != self._key:
-            self._segmenter = None  # frees the earlier network's memory before the next one is loaded
-            self._segmenter = load_segmenter(store, model, device)
-            self._key = key
-        return self._segmenter
+        with self._lock:  # the last run may have been cancelled while its model was loading
+            store = self._open_store()
+            key = (store.entry(model).sha256, device)
+            if self._segmenter is None or key != self._key:
+                self._segmenter = None  # frees the earlier network's memory before the next one is loaded
+                self._segmenter = load_segmenter(store, model, device)
+                self._key = key
+            return self._segmenter
 
 
 def run_job(
@@ -124,6 +145,8 @@ def run_job(
     timings_s: dict[str, float] = {}
     job.check()
     segmenters.require(job.settings.model, job.settings.device)
+    # While the files are read: importing torch takes longer than that.
+    loading = segmenters.start(job.settings.model, job.settings.device)
     stage = "register" if job.settings.register == "on" else "read"
     on_progress(stage, 0.0)
     with _timed(stage, timings_s):
@@ -132,7 +155,7 @@ def run_job(
     _stop_if(is_cancelled)
     on_progress("load", LOAD_STARTS)
     with _timed("load", timings_s):
-        segmenter = segmenters.get(job.settings.model, job.settings.device)
+        segmenter = _when_loaded(loading, is_cancelled)
     _stop_if(is_cancelled)
     result = segmenter.segment(study, job.settings, _within(on_progress, SEGMENT_STARTS, WRITE_STARTS), is_cancelled)
     result = replace(result, timings_s={**timings_s, **result.timings_s})
@@ -162,6 +185,12 @@ def _check_dicom_seg(flair: Path) -> None:
 
 def _given(*paths: Path | None) -> tuple[Path, ...]:
     return tuple(path for path in paths if path is not None)
+
+
+def _when_loaded(loading: Future[Segmenter], is_cancelled: Callable[[], bool]) -> Segmenter:
+    while not wait([loading], _POLL_S).done:
+        _stop_if(is_cancelled)
+    return loading.result()
 
 
 def _stop_if(is_cancelled: Callable[[], bool]) -> None:
