@@ -13,11 +13,13 @@ import pytest
 
 from BrainTumorSegLib.engine.errors import Cancelled, InputError, OutputError
 from BrainTumorSegLib.engine.foreign_errors import translate
+from BrainTumorSegLib.engine.models.index import parse_index
 from BrainTumorSegLib.engine.models.store import ModelStore
 from BrainTumorSegLib.engine.output.writing import OutputPaths
 from BrainTumorSegLib.engine.sample.study import SamplePaths
 from BrainTumorSegLib.engine.service.run import SegmenterCache, SegmentJob, run_job, written_files
 from BrainTumorSegLib.engine.study.reading import StudyPaths
+from model_server import make_content, make_entry
 
 
 @pytest.fixture
@@ -129,21 +131,26 @@ def _job(folder: Path, flair: Path) -> SegmentJob:
 
 
 class _SlowStore:
-    """Opens the real store at once for the run itself, and for the thread that loads only when ``go_on`` is set."""
+    """Opens a store at once for the run itself, and for the thread that loads only when ``go_on`` is set."""
 
-    def __init__(self, models: Path) -> None:
-        self.models = models
+    def __init__(self, home: Path) -> None:
+        content = make_content(3_000)
+        self.store = ModelStore(
+            parse_index({"schema": 1, "models": [make_entry("flair", content, default=True)]}), home
+        )
+        self.store.cache_folder.mkdir(parents=True)
+        (self.store.cache_folder / "flair-1.0.0.zip").write_bytes(content)
         self.go_on = threading.Event()
 
     def __call__(self) -> ModelStore:
         if threading.current_thread() is not threading.main_thread():
             assert self.go_on.wait(60)
-        return ModelStore.default(models_folder=self.models)
+        return self.store
 
 
 @pytest.fixture
-def slow_store() -> Iterator[_SlowStore]:
-    store = _SlowStore(Path(__file__).parents[3] / "release")
+def slow_store(tmp_path: Path) -> Iterator[_SlowStore]:
+    store = _SlowStore(tmp_path / "home")
     yield store
     store.go_on.set()
 
