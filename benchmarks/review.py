@@ -104,7 +104,13 @@ def add_result(scene: Any) -> Any:
     segment.SetTag(ALGORITHM_TYPE, "AUTOMATIC")
     markWritten(node, segment_id)
     uncertain = [{"index": n, "position_mm": 3.0 * n, "tumour_probability": 0.5} for n in range(SIZE_KJI[0])]
-    rest = {"segmented": True, "area_mm2": 0.0, "mean_uncertainty": 0.2}
+    rest = {
+        "segmented": True,
+        "area_mm2": 0.0,
+        "mean_uncertainty": 0.2,
+        "doubtful_area_mm2": 50.0,
+        "reaches_edge": False,
+    }
     showSliceScores({"slices": [each | rest for each in uncertain]}, node, "slices")
     showLesions({"lesions": []}, node, "lesions")
     storeProbability(values, flair, node)
