@@ -50,7 +50,7 @@ def test_segment_into_a_given_node(logic: Any, study: dict[str, Any], scene: Any
 
 def test_segment_raises_what_went_wrong(logic: Any, study: dict[str, Any], engine: Any) -> None:
     engine(fail_at="segment", stage_s=0)
-    with pytest.raises(MemoryExhaustedError, match=r"0\.1 GB are free.*Close other programs"):
+    with pytest.raises(MemoryExhaustedError, match=r"There is not enough memory for this study\. Close other programs"):
         logic.segment(study["FLAIR"])
 
 

@@ -72,7 +72,7 @@ def test_out_of_memory_says_what_to_do(shell: Any, panel: Any, click: Any, study
     engine(fail_at="segment", stage_s=0)
     panel.ui.guessButton.click()
     click(panel)
-    assert "0.1 GB are free" in panel.ui.statusLabel.text
+    assert "not enough memory for this study" in panel.ui.statusLabel.text
     assert "Close other programs." in panel.ui.statusLabel.text
 
 

@@ -14,6 +14,7 @@ from BrainTumorSegLib.scene.remeasure import geometryOf, markMeasured, measuredM
 from BrainTumorSegLib.scene.resultTables import setSliceAreas, showLesions
 from BrainTumorSegLib.scene.segmentVoxels import writeMask
 from BrainTumorSegLib.scene.undo import SegmentationUndo
+from BrainTumorSegLib.scene.volumeGeometry import isBent
 
 if TYPE_CHECKING:
     from BrainTumorSegLib.engine.measurement.sweep import ThresholdSweep
@@ -48,7 +49,7 @@ def canFollow(segmentationNode: slicer.vtkMRMLSegmentationNode) -> bool:
     """Whether a result can be outlined anew: its probability is here, and nobody's corrections would be lost."""
     flairNode = segmentationNode.GetNodeReference(segmentationNode.GetReferenceImageGeometryReferenceRole())
     probabilityNode = partOf(segmentationNode, PROBABILITY)
-    if flairNode is None or probabilityNode is None or limitsOf(segmentationNode) is None:
+    if flairNode is None or probabilityNode is None or limitsOf(segmentationNode) is None or isBent(flairNode):
         return False
     images = (flairNode.GetImageData(), probabilityNode.GetImageData())
     if None in images or images[0].GetDimensions() != images[1].GetDimensions():

@@ -23,6 +23,12 @@ def ijkToLocal(volumeNode: slicer.vtkMRMLVolumeNode) -> Matrix:
     return np.array(slicer.util.arrayFromVTKMatrix(matrix), dtype=np.float64)
 
 
+def isBent(node: slicer.vtkMRMLTransformableNode) -> bool:
+    """Whether a node lies under a non-linear transform: no matrix says where its voxels are."""
+    transformNode = node.GetParentTransformNode()
+    return transformNode is not None and not transformNode.IsTransformToWorldLinear()
+
+
 def localToWorld(node: slicer.vtkMRMLTransformableNode) -> Matrix:
     """From a node's own coordinates to the world's; the identity without a parent transform.
 
@@ -31,7 +37,7 @@ def localToWorld(node: slicer.vtkMRMLTransformableNode) -> Matrix:
     transformNode = node.GetParentTransformNode()
     if transformNode is None:
         return np.eye(4)
-    if not transformNode.IsTransformToWorldLinear():
+    if isBent(node):
         kind = "segmentation" if node.IsA("vtkMRMLSegmentationNode") else "volume"
         raise InputError(
             f"The {kind} lies under a non-linear transform, which bends its voxel grid.",

@@ -19,6 +19,7 @@ from BrainTumorSegLib.scene.review import (
     showSlice,
 )
 from BrainTumorSegLib.scene.viewWatch import ViewWatch
+from BrainTumorSegLib.scene.volumeGeometry import isBent
 from BrainTumorSegLib.widget.clicks import connectClicks, visibly
 from BrainTumorSegLib.widget.sliceStrip import SliceStrip, StripSlice
 from BrainTumorSegLib.widget.tables import fillTable, prepareTable
@@ -72,14 +73,20 @@ class NavigatorPanel:
         """The slice that the axial view shows, as far as there is one."""
         if self._flair is None or not self._scores:
             return None
-        index = shownIndex(VolumeSlices.of(self._flair))
+        slices = self._slices()
+        index = None if slices is None else shownIndex(slices)
         return None if index is None else max(0, min(len(self._scores) - 1, round(index)))
 
     def goTo(self, index: int) -> None:
         """Bring the axial views to a slice."""
-        if self._flair is not None:
-            showSlice(VolumeSlices.of(self._flair), index)
+        slices = self._slices()
+        if slices is not None:
+            showSlice(slices, index)
             self._onViewMoved()
+
+    def _slices(self) -> VolumeSlices | None:
+        """Of FLAIR as it lies now; None where there is none, or a non-linear transform bends it."""
+        return None if self._flair is None or isBent(self._flair) else VolumeSlices.of(self._flair)
 
     def goToPrevious(self) -> None:
         """Go down to the next slice to review."""

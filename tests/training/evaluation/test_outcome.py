@@ -204,7 +204,7 @@ def test_the_warm_worker_gives_the_very_masks_of_the_command(tmp_path: Path, rel
 
 @pytest.mark.parametrize(
     "options",
-    [RunSettings(), RunSettings(0.3, 0.0, 0.5, False, "m", "cpu", True), RunSettings(gate=0.2)],
+    [RunSettings(), RunSettings(0.3, 0.0, 0.5, False, "m", "cpu", "on"), RunSettings(gate=0.2)],
     ids=["none", "all", "gate"],
 )
 def test_command_line_and_worker_are_asked_for_the_same_job(options: RunSettings, tmp_path: Path) -> None:
