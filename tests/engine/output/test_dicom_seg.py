@@ -80,6 +80,16 @@ def test_voxels_of_a_series_are_read_back_where_they_were(tmp_path: Path, image:
     assert_same_voxels(written(tmp_path / "flair", image), image)
 
 
+def test_no_warning_repeats_the_patients_name(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Highdicom warns of a name of one part, which de-identified series often have."""
+    write_series(tmp_path / "flair", GRIDS["oblique"], SeriesDescription="FLAIR", PatientName="ONEPART")
+    assert pydicom.dcmread(written(tmp_path / "flair", GRIDS["oblique"])).PatientName == "ONEPART"
+    assert not [each for each in recwarn if "ONEPART" in str(each.message)]
+    assert "ONEPART" not in "".join(capfd.readouterr())
+
+
 def test_result_of_a_run_refers_to_its_own_images(tmp_path: Path) -> None:
     """From the study as it is read to the file."""
     paths = write_series(tmp_path / "flair", GRIDS["oblique"], SeriesDescription="FLAIR")

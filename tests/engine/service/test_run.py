@@ -41,6 +41,14 @@ def test_missing_sequence_is_named(flair: Path) -> None:
         job.check()
 
 
+@pytest.mark.parametrize("name", ["flair.nrrd", "link.nrrd"])
+def test_one_file_for_two_sequences_is_refused(flair: Path, name: str) -> None:
+    flair.with_name("link.nrrd").symlink_to(flair)
+    job = SegmentJob(StudyPaths(flair, t1c=flair.with_name(name)), OutputPaths(flair.with_name("o.seg.nrrd")))
+    with pytest.raises(InputError, match=r"FLAIR and T1 with contrast are one file, .*\. Give each sequence its own"):
+        job.check()
+
+
 def test_segmentation_needs_the_ending_that_slicer_knows(flair: Path) -> None:
     job = SegmentJob(StudyPaths(flair), OutputPaths(flair.with_name("tumour.nrrd")))
     with pytest.raises(InputError, match=r"does not end in \.seg\.nrrd\. .*choose a name"):

@@ -42,6 +42,26 @@ def test_probability_is_no_labelmap(tmp_path: Path) -> None:
         read_labelmap(tmp_path / "p.nrrd")
 
 
+def test_image_of_whole_numbers_is_no_labelmap(tmp_path: Path) -> None:
+    grey = np.random.default_rng(3).integers(1, 900, GRID.shape_kji, np.int16)
+    sitk.WriteImage(Volume(grey, GRID).to_image(), str(tmp_path / "flair.nii.gz"))
+    with pytest.raises(InputError, match="no labelmap: it has the grey values of an image. Give the segmentation"):
+        read_labelmap(tmp_path / "flair.nii.gz")
+
+
+def test_parcellation_of_many_regions_is_a_labelmap(tmp_path: Path) -> None:
+    k, j, i = np.indices(GRID.shape_kji)
+    regions = (1 + k // 2 + 40 * (j // 3) + 1000 * (i // 3)).astype(np.int16)
+    assert len(np.unique(regions)) > 500
+    sitk.WriteImage(Volume(regions, GRID).to_image(), str(tmp_path / "atlas.nii.gz"))
+    np.testing.assert_array_equal(read_labels(tmp_path / "atlas.nii.gz").array, regions)
+
+
+def test_folder_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"The labelmap .* is a folder\. Give the file in it"):
+        read_labelmap(tmp_path)
+
+
 @pytest.mark.parametrize("content", [None, b"no image"], ids=["missing", "damaged"])
 def test_unreadable_file_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "t.nrrd"

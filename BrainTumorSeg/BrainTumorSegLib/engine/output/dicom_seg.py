@@ -5,6 +5,7 @@ Written by highdicom, which is imported only here and only when one is asked for
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,25 +48,28 @@ def save_dicom_seg(
 
     voxels = place_on(mask, series.geometry)
     sources = [_with_empty_attributes(image) for image in series.images]
-    segmentation = highdicom.seg.Segmentation(
-        source_images=sources,
-        pixel_array=np.ascontiguousarray(voxels[list(series.slice_of_frame)]).astype(np.uint8),
-        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[_description(report, corrected_by)],
-        series_instance_uid=highdicom.UID(),
-        series_number=_FIRST_SERIES_NUMBER + min(int(sources[0].get("SeriesNumber") or 0), 999),
-        sop_instance_uid=highdicom.UID(),
-        instance_number=1,
-        manufacturer=_MAKER,
-        manufacturer_model_name=_model(report, "segmentation"),
-        software_versions=report["software"]["braintumorseg"],
-        device_serial_number=report["models"]["segmentation"]["sha256"],
-        content_label="TUMOUR",
-        content_description="Tumour outlined for research; not a medical device",
-        content_creator_name=None if corrected_by is None else _person_name(corrected_by),
-        series_description="Tumour (BrainTumorSeg)",
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-    )
+    # highdicom warns of names that lack a part, and repeats the patient's name in it.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        segmentation = highdicom.seg.Segmentation(
+            source_images=sources,
+            pixel_array=np.ascontiguousarray(voxels[list(series.slice_of_frame)]).astype(np.uint8),
+            segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=[_description(report, corrected_by)],
+            series_instance_uid=highdicom.UID(),
+            series_number=_FIRST_SERIES_NUMBER + min(int(sources[0].get("SeriesNumber") or 0), 999),
+            sop_instance_uid=highdicom.UID(),
+            instance_number=1,
+            manufacturer=_MAKER,
+            manufacturer_model_name=_model(report, "segmentation"),
+            software_versions=report["software"]["braintumorseg"],
+            device_serial_number=report["models"]["segmentation"]["sha256"],
+            content_label="TUMOUR",
+            content_description="Tumour outlined for research; not a medical device",
+            content_creator_name=None if corrected_by is None else _person_name(corrected_by),
+            series_description="Tumour (BrainTumorSeg)",
+            transfer_syntax_uid=ExplicitVRLittleEndian,
+        )
     # highdicom takes it as an argument from 0.28 on; Slicer 5.12 brings 0.27.
     segmentation.SpecificCharacterSet = "ISO_IR 192"
     segmentation.save_as(path)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -57,7 +58,7 @@ class SegmentJob:
     def check(self) -> None:
         """Find within milliseconds what would only fail at the end of the run.
 
-        Raises InputError for an input that is missing or can't be read, a segmentation that is not named .seg.nrrd, a
+        Raises InputError for an input that is missing, can't be read or is given twice, a segmentation that is not named .seg.nrrd, a
         DICOM segmentation of a FLAIR that is not DICOM, or an output that would replace an input or any file that is
         none of its kind; OutputError for an output that can't be written or is named twice.
         """
@@ -66,6 +67,7 @@ class SegmentJob:
         for role, path in given.items():
             if path is not None:
                 check_input(role.label, path)
+        _refuse_same_file(given)
         if not self.outputs.segmentation.name.endswith(".seg.nrrd"):
             raise InputError(
                 f"The segmentation's name {self.outputs.segmentation} does not end in .seg.nrrd.",
@@ -181,6 +183,16 @@ def _check_dicom_seg(flair: Path) -> None:
         )
     if importlib.util.find_spec("highdicom") is None:
         raise ModuleNotFoundError("No module named 'highdicom'", name="highdicom")
+
+
+def _refuse_same_file(given: Mapping[Role, Path | None]) -> None:
+    """Folders may be the same: one DICOM study holds several series."""
+    files = {role: path for role, path in given.items() if path is not None and path.is_file()}
+    for one, other in itertools.combinations(files, 2):
+        if files[one].samefile(files[other]):
+            raise InputError(
+                f"{one.label} and {other.label} are one file, {files[one]}.", "Give each sequence its own file."
+            )
 
 
 def _given(*paths: Path | None) -> tuple[Path, ...]:

@@ -38,6 +38,18 @@ def test_a_list_is_read_however_it_was_saved(folder: Path, content: bytes) -> No
     assert second.files == {Role.FLAIR: folder / "c.nii"}
 
 
+def test_written_list_is_read_from_another_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``batch --list . out`` finds studies below the current folder, and writes the list elsewhere."""
+    (folder / "study").mkdir()
+    (folder / "a.nii").rename(folder / "study" / "flair.nii")
+    (folder / "results").mkdir()
+    monkeypatch.chdir(folder)
+    write_table(Path("results/plan.csv"), find_studies(Path()))
+    monkeypatch.chdir("/")
+    found = [study for study in read_table(folder / "results/plan.csv") if Role.FLAIR in study.candidates]
+    assert [(study.problem, study.files[Role.FLAIR]) for study in found] == [("", folder / "study" / "flair.nii")]
+
+
 WRONG_ROWS = {
     "x,,": "names no FLAIR. Fill in",
     ",a.nii,": "has no id. Give",

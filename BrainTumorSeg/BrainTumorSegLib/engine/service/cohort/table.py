@@ -22,12 +22,15 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def write_table(path: Path, studies: Iterable[StudyFiles]) -> None:
-    """Write the studies, one a row, with what is ambiguous. Raises OutputError."""
+    """Write the studies, one a row, with what is ambiguous. Raises OutputError.
+
+    Paths are written in full: a reader takes others as relative to the table's own folder.
+    """
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow([*COLUMNS, "problem"])
         for study in studies:
-            cells = [OR.join(map(str, study.candidates.get(role, ()))) for role in Role]
+            cells = [OR.join(str(file.absolute()) for file in study.candidates.get(role, ())) for role in Role]
             writer.writerow([study.name, *cells, study.problem])
 
 
