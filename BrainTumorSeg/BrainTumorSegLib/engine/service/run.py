@@ -58,9 +58,9 @@ class SegmentJob:
     def check(self) -> None:
         """Find within milliseconds what would only fail at the end of the run.
 
-        Raises InputError for an input that is missing, can't be read or is given twice, a segmentation that is not named .seg.nrrd, a
-        DICOM segmentation of a FLAIR that is not DICOM, or an output that would replace an input or any file that is
-        none of its kind; OutputError for an output that can't be written or is named twice.
+        Raises InputError for an input that is missing, can't be read or is given twice, a segmentation that is not
+        named .seg.nrrd, a DICOM segmentation of a FLAIR that is not DICOM, or an output that would replace an input or
+        any file that is none of its kind; OutputError for an output that can't be written or is named twice.
         """
         given = {Role.FLAIR: self.inputs.flair, Role.T1: self.inputs.t1, Role.T1C: self.inputs.t1c}
         inputs = _given(*given.values())
