@@ -69,5 +69,6 @@ def _is_grey(array: np.ndarray) -> bool:
     """
     left, right = array[:, :, :-1], array[:, :, 1:]
     pairs = (left != 0) & (right != 0)
-    differing = np.count_nonzero(pairs & (left != right))
-    return 2 * differing > np.count_nonzero(pairs) and np.unique(array).size > _MOST_LABELS_OF_NOISE
+    if 2 * np.count_nonzero(pairs & (left != right)) <= np.count_nonzero(pairs):
+        return False
+    return len(np.unique(array)) > _MOST_LABELS_OF_NOISE
