@@ -110,3 +110,11 @@ def test_the_panel_keeps_its_width_however_often_it_is_laid_out(shell: Any, pane
         shell.parent.resize(wanted, 1100)
         shell.app.processEvents()
     assert shell.parent.width() == width
+
+
+@pytest.mark.parametrize("name", ["computerStatusLabel", "modelsStatusLabel", "batchStatusLabel", "notesLabel"])
+def test_a_line_that_says_nothing_takes_no_room(panel: Any, name: str) -> None:
+    """An empty one left a gap above what follows."""
+    label = getattr(panel.ui, name)
+    assert not label.text
+    assert not label.isVisibleTo(label.parent())

@@ -15,6 +15,7 @@ from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from BrainTumorSegLib.jobs.activity import Activity, State
 from BrainTumorSegLib.jobs.batch import BatchJob, BatchPlan
 from BrainTumorSegLib.widget.clicks import connectClicks, visibly
+from BrainTumorSegLib.widget.labels import say
 from BrainTumorSegLib.widget.tables import fillTable, prepareTable
 from BrainTumorSegLib.widget.timeLeft import TimeLeft
 from BrainTumorSegLib.widget.words import failureText, inPanel, runningText, timeText
@@ -47,6 +48,7 @@ class BatchPanel:
         ui.batchTable.connect("cellDoubleClicked(int,int)", visibly(self.onOpen))
         # A section that opens shows all that is in it.
         ui.batchCollapsibleButton.connect("contentsCollapsed(bool)", visibly(lambda _isCollapsed: self._refresh()))
+        say(ui.batchStatusLabel, "")
         connectClicks(
             ui,
             {
@@ -83,7 +85,7 @@ class BatchPanel:
             self._timeLeft = TimeLeft()
             self._follow(self._start(self._inputs, self._outputs))
         except BrainTumorSegError as error:
-            self._ui.batchStatusLabel.text = str(error)
+            say(self._ui.batchStatusLabel, str(error))
 
     def onOpen(self, row: int, _column: int) -> None:
         """Load a study with its result into the scene."""
@@ -91,7 +93,7 @@ class BatchPanel:
             return
         done = self._rows.get(self._studies[row]["name"])
         if done is None or done["status"] != "done":
-            self._ui.batchStatusLabel.text = _("This study has no result yet.")
+            say(self._ui.batchStatusLabel, _("This study has no result yet."))
             return
         for sequence, title in _TITLES.items():
             if done[sequence]:
@@ -105,7 +107,7 @@ class BatchPanel:
     def _look(self) -> None:
         missing = self._missing()
         if missing or self._inputs is None or self._outputs is None:
-            self._ui.batchStatusLabel.text = missing
+            say(self._ui.batchStatusLabel, missing)
             return
         self._studies, self._rows = [], {}
         self._follow(self._plan(self._inputs, self._outputs))
@@ -120,7 +122,7 @@ class BatchPanel:
             self._studies = activity.studies
         if isinstance(activity, BatchJob):
             self._rows = {row["study"]: row for row in activity.rows}
-        self._ui.batchStatusLabel.text = self._text(activity)
+        say(self._ui.batchStatusLabel, self._text(activity))
         self._refresh()
 
     def _text(self, activity: Activity) -> str:

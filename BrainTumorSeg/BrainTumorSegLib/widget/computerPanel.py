@@ -15,6 +15,7 @@ from BrainTumorSegLib.client.process import Event
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from BrainTumorSegLib.jobs.activity import ChildWork, State, failureOfEvent
 from BrainTumorSegLib.widget.clicks import connectClicks
+from BrainTumorSegLib.widget.labels import say
 from BrainTumorSegLib.widget.words import failureText, inPanel, runningText
 
 
@@ -37,6 +38,7 @@ class ComputerPanel:
         self._install, self._examine, self._diagnostics = install, examine, diagnostics
         self._work: ChildWork | None = None
         self.findings: list[Mapping[str, Any]] = []
+        say(ui.computerStatusLabel, "")
         connectClicks(
             ui,
             {
@@ -62,7 +64,7 @@ class ComputerPanel:
 
     def onInstall(self) -> None:
         """Install from the internet."""
-        self._ui.computerStatusLabel.text = self.ensurePackages() or _("All packages are installed.")
+        say(self._ui.computerStatusLabel, self.ensurePackages() or _("All packages are installed."))
 
     def onInstallOffline(self) -> None:
         """Install from a folder of wheels."""
@@ -84,38 +86,38 @@ class ComputerPanel:
         """Ask the engine what this computer can run."""
         missing = self.missingText()
         if missing:
-            self._ui.computerStatusLabel.text = missing
+            say(self._ui.computerStatusLabel, missing)
             return
         self._ui.checkButton.enabled = False
-        self._ui.computerStatusLabel.text = _("Checking this computer (some seconds)...")
+        say(self._ui.computerStatusLabel, _("Checking this computer (some seconds)..."))
         try:
             self._examine(self._onExamined)
         except BrainTumorSegError as error:
             self._ui.checkButton.enabled = True
-            self._ui.computerStatusLabel.text = str(error)
+            say(self._ui.computerStatusLabel, str(error))
 
     def onCopyDiagnostics(self) -> None:
         """Put the text for a report into the clipboard."""
         slicer.app.clipboard().setText(self._diagnostics(self.findings))
-        self._ui.computerStatusLabel.text = _("Copied. It holds no names, identifiers or paths of patients.")
+        say(self._ui.computerStatusLabel, _("Copied. It holds no names, identifiers or paths of patients."))
 
     def _onExamined(self, event: Event) -> None:
         self._ui.checkButton.enabled = True
         if event.name == "error":
-            self._ui.computerStatusLabel.text = failureText(failureOfEvent(event))
+            say(self._ui.computerStatusLabel, failureText(failureOfEvent(event)))
             return
         self.findings = event.content["findings"]
         mostSeriousFirst = sorted(self.findings, key=lambda each: list(_MARKS).index(each["status"]))
-        self._ui.computerStatusLabel.text = "\n".join(_findingText(each) for each in mostSeriousFirst)
+        say(self._ui.computerStatusLabel, "\n".join(_findingText(each) for each in mostSeriousFirst))
 
     def _onInstallChanged(self) -> None:
         work = self._work
         assert work is not None, "set before it is listened to"
         self._ui.installOfflineButton.enabled = work.isFinished
         if work.failure is not None:
-            self._ui.computerStatusLabel.text = failureText(work.failure)
+            say(self._ui.computerStatusLabel, failureText(work.failure))
         else:
-            self._ui.computerStatusLabel.text = work.message if work.state is State.DONE else runningText(work, None)
+            say(self._ui.computerStatusLabel, work.message if work.state is State.DONE else runningText(work, None))
 
 
 _MARKS = {"problem": "✗", "warning": "!", "ok": "✓"}

@@ -14,6 +14,7 @@ from BrainTumorSegLib.engine.models.index import ModelEntry, ModelIndex
 from BrainTumorSegLib.jobs.activity import ChildWork, State
 from BrainTumorSegLib.scene.liveThreshold import Limits
 from BrainTumorSegLib.widget.clicks import connectClicks, visibly
+from BrainTumorSegLib.widget.labels import say
 from BrainTumorSegLib.widget.tables import fillTable, prepareTable
 from BrainTumorSegLib.widget.words import failureText, runningText, sizeText
 
@@ -35,6 +36,7 @@ class ModelsPanel:
         self._work: ChildWork | None = None
         self.states: dict[str, str] = {}
         prepareTable(ui.modelsTable, wideColumn=0)
+        say(ui.modelsStatusLabel, "")
         self._fillTable()
         ui.mirrorLineEdit.text = slicer.util.settingsValue(MIRROR_SETTING, "")
         ui.modelsTable.connect("itemSelectionChanged()", self._updateButtons)
@@ -110,7 +112,7 @@ class ModelsPanel:
         """Show how an action goes and, at its end, what is on the disk now."""
         self._ui.modelsProgressBar.visible = not work.isFinished and work.action == "download"
         self._ui.modelsProgressBar.value = round(100 * work.fraction)
-        self._ui.modelsStatusLabel.text = _workText(work)
+        say(self._ui.modelsStatusLabel, _workText(work))
         if work.state is State.DONE:
             self.states = work.states
             self._fillTable()
@@ -133,7 +135,7 @@ class ModelsPanel:
     def _begin(self, action: str, *operands: str) -> None:
         missing = self._missing()
         if missing:
-            self._ui.modelsStatusLabel.text = missing
+            say(self._ui.modelsStatusLabel, missing)
         elif not self._isBusy:
             self._work = self._start(action, *operands)
             self._work.onChanged = lambda work=self._work: self.onWorkChanged(work)  # type: ignore[misc]

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from BrainTumorSegLib.jobs.activity import Activity, State
 from BrainTumorSegLib.widget.clicks import visibly
+from BrainTumorSegLib.widget.labels import say
 from BrainTumorSegLib.widget.timeLeft import TimeLeft
 from BrainTumorSegLib.widget.words import runningText
 
@@ -56,8 +57,7 @@ class SegmentPanel:
 
     def _showNotes(self, isFull: bool) -> None:
         lines = self._notes if isFull else [textwrap.shorten(note, _LINE, placeholder="...") for note in self._notes]
-        self._ui.notesLabel.text = "\n".join(lines)
-        self._ui.notesLabel.visible = bool(lines)
+        say(self._ui.notesLabel, "\n".join(lines))
         self._ui.notesButton.visible = any(len(note) > _LINE for note in self._notes)
 
     def restartClock(self) -> None:

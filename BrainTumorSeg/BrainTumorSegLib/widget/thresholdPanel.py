@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from BrainTumorSegLib.scene.liveThreshold import HIGHEST, LOWEST, SURFACE, Limits, LiveThreshold, canFollow, limitsOf
 from BrainTumorSegLib.scene.undo import SegmentationUndo
 from BrainTumorSegLib.widget.clicks import visibly
+from BrainTumorSegLib.widget.labels import say
 
 SURFACE_MS = 400
 """How long the slider must rest before the surface in 3D is made anew."""
@@ -43,8 +44,7 @@ class ThresholdPanel:
 
     def show(self) -> None:
         """Say what the threshold of the chosen result is worth."""
-        self._ui.thresholdReadoutLabel.text = self._readout()
-        self._ui.thresholdReadoutLabel.visible = bool(self._ui.thresholdReadoutLabel.text)
+        say(self._ui.thresholdReadoutLabel, self._readout())
 
     def follow(self, limits: Limits) -> None:
         """Outline the chosen result with these limits if the user has just changed them.
