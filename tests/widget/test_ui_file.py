@@ -118,3 +118,14 @@ def test_a_line_that_says_nothing_takes_no_room(panel: Any, name: str) -> None:
     label = getattr(panel.ui, name)
     assert not label.text
     assert not label.isVisibleTo(label.parent())
+
+
+def test_a_long_name_without_a_gap_does_not_widen_the_panel(root: ElementTree.Element) -> None:
+    """In a real Slicer the name of a written file did."""
+    labels = [each for each in widgets(root).values() if each.get("class") == "QLabel" and each.get("name")]
+    wrapped = [each for each in labels if property_of(each, "wordWrap") == "true"]
+    assert {"statusLabel", "notesLabel", "modelsStatusLabel"} <= {each.get("name") for each in wrapped}
+    for each in wrapped:
+        policy = each.find("property[@name='sizePolicy']/sizepolicy")
+        assert policy is not None, each.get("name")
+        assert policy.get("hsizetype") == "Ignored", each.get("name")

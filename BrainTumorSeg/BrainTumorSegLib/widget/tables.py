@@ -10,6 +10,9 @@ import qt
 
 def prepareTable(table: Any, wideColumn: int) -> None:
     """Fit each column to its texts, but for ``wideColumn``, which gets what is left and may be cut short."""
+    for column in range(table.columnCount):
+        heading = table.horizontalHeaderItem(column)
+        heading.setText(heading.text().replace(" (", "\n("))  # the unit below the quantity: half as wide
     header = table.horizontalHeader()
     header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
     header.setSectionResizeMode(wideColumn, qt.QHeaderView.Stretch)
