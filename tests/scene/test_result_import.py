@@ -488,3 +488,17 @@ def test_file_without_a_description_is_told(scene: Any, tmp_path: Path, undo: Se
     with pytest.raises(BrainTumorSegError, match=r"does not describe its segment: 'Segment0_Color'.*defect"):
         importResult(ResultFiles(study.flair.path), reportOf(), study, flair, None, undo)
     assert scene.GetNumberOfNodes() == count
+
+
+def test_an_edit_after_undo_is_noticed(scene: Any, segment: Segment, undo: SegmentationUndo) -> None:
+    """VTK does not observe segments that were copied into a segmentation; in a real Slicer the table stayed behind."""
+    flair = addVolume(scene, "FLAIR")
+    first = segment(flair)
+    segment(flair, first.segmentationNode)
+    assert undo.restore(first.segmentationNode)
+    segmentation = first.segmentationNode.GetSegmentation()
+    seen: list[str] = []
+    segmentation.AddObserver(slicer.vtkSegmentation.SourceRepresentationModified, lambda *_: seen.append("edit"))
+    edited = segmentation.GetNthSegment(0).GetRepresentation(segmentation.GetSourceRepresentationName())
+    edited.Modified()
+    assert seen

@@ -112,4 +112,5 @@ def _legendOf(volume: Any, title: str) -> Any:
     legend.SetPosition(0.95, 0.5)
     legend.SetSize(0.12, 0.5)
     volume.AddAndObserveDisplayNodeID(legend.GetID())
+    legend.Modified()  # Slicer's views look for legends at a change of one, not at its arrival
     return legend

@@ -56,7 +56,11 @@ class SegmentationUndo:
         if not states:
             return False
         state = states.pop()
-        segmentationNode.GetSegmentation().DeepCopy(state.segmentation)
+        segmentation = segmentationNode.GetSegmentation()
+        segmentation.DeepCopy(state.segmentation)
+        for index in range(segmentation.GetNumberOfSegments()):
+            # VTK observes copied segments only from their first change on: the next edit would not be noticed.
+            segmentation.GetNthSegment(index).Modified()
         for role in (LESIONS, SLICE_SCORES):
             _restoreTable(segmentationNode, role, state.tables.get(role))
         _restoreProbability(segmentationNode, state.probability)
