@@ -23,7 +23,7 @@ from BrainTumorSegLib.engine.settings import UsedSettings
 from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
 from BrainTumorSegLib.engine.study.study import Study
 from BrainTumorSegLib.scene.provenance import tagOf
-from BrainTumorSegLib.scene.resultImport import ImportedResult, ResultFiles, importResult
+from BrainTumorSegLib.scene.resultImport import ImportedResult, ResultFiles, importResult, readResult
 from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume
 from BrainTumorSegLib.scene.undo import SegmentationUndo
 from BrainTumorSegLib.scene.volumeGeometry import localToWorld
@@ -51,7 +51,7 @@ def segmentByEngine(flair: Any, folder: Path) -> ImportedResult:
     write_result(resultOf(read_study(StudyPaths(exported.flair.path))), outputs)
     report = json.loads((folder / "r.json").read_text(encoding="utf-8"))
     files = ResultFiles(outputs.segmentation, outputs.probability)
-    return importResult(files, report, exported, flair, None, SegmentationUndo())
+    return importResult(readResult(files, exported), report, exported, flair, None, SegmentationUndo())
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS, ids=str)

@@ -15,7 +15,7 @@ import slicer
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf
 from BrainTumorSegLib.scene.remeasure import remeasure
-from BrainTumorSegLib.scene.resultImport import importResult
+from BrainTumorSegLib.scene.resultImport import importResult, readResult
 from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 from BrainTumorSegLib.scene.undo import SegmentationUndo
 from scene.phantomScene import AXIAL, TRANSFORMS, addTransform, addVolume, exportFlair, reportOf, writeBall
@@ -25,7 +25,9 @@ from scene.phantomScene import AXIAL, TRANSFORMS, addTransform, addVolume, expor
 def result(scene: Any, tmp_path: Path) -> Any:
     flair = addVolume(scene, "FLAIR", AXIAL, addTransform(scene, TRANSFORMS["enlarging transform"]))
     study = exportFlair(flair, tmp_path)
-    return importResult(writeBall(study, tmp_path), reportOf(), study, flair, None, SegmentationUndo())
+    return importResult(
+        readResult(writeBall(study, tmp_path), study), reportOf(), study, flair, None, SegmentationUndo()
+    )
 
 
 def flairOf(node: Any) -> Any:

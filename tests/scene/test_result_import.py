@@ -33,6 +33,7 @@ from BrainTumorSegLib.scene.resultImport import (
     ResultFiles,
     hasEditedTumour,
     importResult,
+    readResult,
 )
 from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 from BrainTumorSegLib.scene.undo import SegmentationUndo
@@ -69,7 +70,9 @@ def segment(tmp_path: Path, undo: SegmentationUndo) -> Segment:
         files = writeBall(study, tmp_path, options.get("threshold", 50))
         if not options.get("probability", False):
             files = ResultFiles(files.segmentation)
-        return importResult(files, reportOf(options.get("lesions", 1)), study, flair, target, undo, policy)
+        return importResult(
+            readResult(files, study), reportOf(options.get("lesions", 1)), study, flair, target, undo, policy
+        )
 
     return run
 
@@ -437,7 +440,7 @@ def test_removed_flair_is_told(scene: Any, tmp_path: Path, undo: SegmentationUnd
     files = writeBall(study, tmp_path)
     scene.RemoveNode(flair)
     with pytest.raises(InputError, match=r"FLAIR volume was removed.*Load the study again"):
-        importResult(files, reportOf(), study, flair, None, undo)
+        importResult(readResult(files, study), reportOf(), study, flair, None, undo)
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 
 
@@ -456,7 +459,7 @@ def test_flair_with_another_size_by_now_is_told(scene: Any, tmp_path: Path, undo
     files = writeBall(study, tmp_path)
     slicer.util.updateVolumeFromArray(flair, np.arange(60, dtype=np.int16).reshape(3, 4, 5))
     with pytest.raises(InputError, match=r"from \(26, 24, 18\) to \(5, 4, 3\) voxels.*Segment again"):
-        importResult(files, reportOf(), study, flair, None, undo)
+        importResult(readResult(files, study), reportOf(), study, flair, None, undo)
 
 
 def test_file_on_another_grid_never_reaches_the_scene(scene: Any, tmp_path: Path, undo: SegmentationUndo) -> None:
@@ -466,7 +469,7 @@ def test_file_on_another_grid_never_reaches_the_scene(scene: Any, tmp_path: Path
     files = writeBall(exportFlair(moved, tmp_path / "moved"), tmp_path)
     count = scene.GetNumberOfNodes()
     with pytest.raises(BrainTumorSegError, match=r"does not lie on FLAIR's grid.*defect"):
-        importResult(files, reportOf(), exportFlair(flair, tmp_path), flair, None, undo)
+        readResult(files, exportFlair(flair, tmp_path))
     assert scene.GetNumberOfNodes() == count
 
 
@@ -478,7 +481,7 @@ def test_unreadable_result_is_told(scene: Any, tmp_path: Path, undo: Segmentatio
         path.write_bytes(content)
     study = exportFlair(flair, tmp_path)
     with pytest.raises(BrainTumorSegError, match=r"'tumour.seg.nrrd' is missing or can't be read.*Segment again"):
-        importResult(ResultFiles(path), reportOf(), study, flair, None, undo)
+        importResult(readResult(ResultFiles(path), study), reportOf(), study, flair, None, undo)
 
 
 def test_file_without_a_description_is_told(scene: Any, tmp_path: Path, undo: SegmentationUndo) -> None:
@@ -486,7 +489,7 @@ def test_file_without_a_description_is_told(scene: Any, tmp_path: Path, undo: Se
     study = exportFlair(flair, tmp_path)
     count = scene.GetNumberOfNodes()
     with pytest.raises(BrainTumorSegError, match=r"does not describe its segment: 'Segment0_Color'.*defect"):
-        importResult(ResultFiles(study.flair.path), reportOf(), study, flair, None, undo)
+        importResult(readResult(ResultFiles(study.flair.path), study), reportOf(), study, flair, None, undo)
     assert scene.GetNumberOfNodes() == count
 
 

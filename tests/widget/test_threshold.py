@@ -78,6 +78,8 @@ def test_outline_table_and_areas_follow_the_slider(panel: Any, result: Any, stud
 
 
 def test_the_readout_says_what_a_step_to_both_sides_would_give(panel: Any, result: Any, study: dict[str, Any]) -> None:
+    assert panel.ui.thresholdReadoutLabel.text == "", "not measured where it can't be seen"
+    panel.ui.advancedCollapsibleButton.collapsed = False
     panel.ui.recommendedCheckBox.click()
     panel.ui.thresholdSlider.value = 0.6
     below, volume, above = (expected(study, each, 1.0).sum() * 1.5 * 1.5 * 3.0 / 1000 for each in (0.5, 0.6, 0.7))
@@ -113,6 +115,7 @@ def test_a_corrected_outline_does_not_follow(shell: Any, panel: Any, result: Any
     writeMask(result, ownSegmentIds(result)[0], mask, study["FLAIR"])
     end = time.monotonic() + 0.3
     shell.processEventsUntil(lambda: time.monotonic() > end)
+    panel.ui.advancedCollapsibleButton.collapsed = False
     panel.ui.recommendedCheckBox.click()
     panel.ui.thresholdSlider.value = 0.65
     np.testing.assert_array_equal(mask_of(result, study), mask)

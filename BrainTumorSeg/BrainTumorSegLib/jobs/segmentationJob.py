@@ -7,8 +7,10 @@ import shutil
 import tempfile
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,14 @@ from BrainTumorSegLib.engine.errors import BrainTumorSegError, OutputError, Reme
 from BrainTumorSegLib.jobs.activity import Activity, Failure, State, failureOf, failureOfEvent
 from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.probabilityImport import offerProbability
-from BrainTumorSegLib.scene.resultImport import EditedPolicy, ImportedResult, ResultFiles, importResult
+from BrainTumorSegLib.scene.resultImport import (
+    EditedPolicy,
+    ImportedResult,
+    ReadResult,
+    ResultFiles,
+    importResult,
+    readResult,
+)
 from BrainTumorSegLib.scene.studyExport import ExportedStudy, exportStudy
 from BrainTumorSegLib.scene.undo import SegmentationUndo
 from BrainTumorSegLib.scene.volumeGeometry import localToWorld
@@ -75,12 +84,15 @@ class SegmentationJob(Activity):
         self._request = ""
         self._cancelledAt_s: float | None = None
         self._hasStarted = False
+        self._lastSteps: deque[Callable[[], None]] = deque()
 
     def poll(self) -> None:
-        """Begin, at the first call; later end a process that does not answer a cancel."""
+        """Begin, at the first call; later bring the result in, or end a process that does not answer a cancel."""
         if not self._hasStarted:
             self._hasStarted = True
             self._do(self._start)
+        elif self._lastSteps:
+            self._do(self._lastSteps.popleft())
         elif self._cancelledAt_s is not None and time.monotonic() - self._cancelledAt_s > CANCEL_PATIENCE_S:
             self.abandon()
 
@@ -141,6 +153,11 @@ class SegmentationJob(Activity):
             self._hasStarted = True
             self._finish(Failure("cancelled", "Cancelled.", ""))
             return
+        if self.result is not None:
+            return  # it is in the scene: too late
+        if self._lastSteps:
+            self._finish(Failure("cancelled", "Cancelled.", ""))
+            return
         self._cancelledAt_s = time.monotonic()
         self._session.cancel(self._request)
 
@@ -165,28 +182,33 @@ class SegmentationJob(Activity):
             self._progress(event.content["stage"], event.content["fraction"])
         elif event.name == "error":
             self._finish(failureOfEvent(event))
-        elif event.name == "done":
-            self._do(self._import, event.content["report"])
-
-    def _import(self, report: dict[str, Any]) -> None:
-        if self.state is State.CANCELLING:
+        elif event.name == "done" and self.state is State.CANCELLING:
             self._finish(Failure("cancelled", "", ""))
-            return
+        elif event.name == "done":
+            self._lastSteps.append(partial(self._read, event.content["report"]))
+
+    def _read(self, report: dict[str, Any]) -> None:
+        """Read the result's files. This and what follows get a turn of the event loop each: together they take long."""
         assert self._study is not None, "set by _start"
         assert self._folder is not None, "set by _start"
         self._progress("import", 1.0)
         files = ResultFiles(self._folder / "segmentation.seg.nrrd", self._folder / "probability.nrrd")
+        self._lastSteps.append(partial(self._import, report, readResult(files, self._study)))
+
+    def _import(self, report: dict[str, Any], read: ReadResult) -> None:
+        assert self._study is not None, "set by _start"
         flair, target = _node(self._nodes.flair), _node(self._nodes.segmentation)
-        self.result = importResult(files, report, self._study, flair, target, self._undo, self._policy)
+        self.result = importResult(read, report, self._study, flair, target, self._undo, self._policy)
         if self._settings.keepProbability:
             offerProbability(self.result.segmentationNode)
         self.report = report
         self.warnings += report["warnings"]
         self.remedies = tuple(Remedy(each) for each in report["remedies"])
-        self._finish(None)
+        self._lastSteps.append(partial(self._finish, None))
 
     def _finish(self, failure: Failure | None) -> None:
         self._cancelledAt_s = None
+        self._lastSteps.clear()
         self._removeFolder()
         if failure is None:
             self._become(State.DONE)

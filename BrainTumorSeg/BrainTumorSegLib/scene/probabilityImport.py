@@ -37,13 +37,13 @@ def placeProbability(
     if node is None:
         node = partOrNew(segmentationNode, PROBABILITY, "vtkMRMLScalarVolumeNode", name)
         node.SetHideFromEditors(True)
+        # Before there are voxels: a display that is made for some looks at all of them to choose a window.
+        node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetAutoWindowLevel(False)
     node.SetAndObserveImageData(image)
     setIjkToLocal(node, ijkToLocal(flairNode))
     node.SetAndObserveTransformNodeID(flairNode.GetTransformNodeID())
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    display.SetAutoWindowLevel(False)
-    display.SetWindowLevelMinMax(0.0, 1.0)
+    node.GetDisplayNode().SetWindowLevelMinMax(0.0, 1.0)
     return node
 
 

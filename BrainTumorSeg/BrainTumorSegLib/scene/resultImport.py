@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import slicer
 
 from BrainTumorSegLib.engine.errors import InputError
@@ -19,7 +20,7 @@ from BrainTumorSegLib.scene.probabilityImport import storeProbability
 from BrainTumorSegLib.scene.provenance import isEdited, ownSegmentIds, writeProvenance
 from BrainTumorSegLib.scene.registeredVolumes import showRegistered
 from BrainTumorSegLib.scene.remeasure import markMeasured
-from BrainTumorSegLib.scene.resultFiles import readOnGrid
+from BrainTumorSegLib.scene.resultFiles import ResultImage, readOnGrid
 from BrainTumorSegLib.scene.resultTables import showLesions, showSliceScores
 from BrainTumorSegLib.scene.segmentDescription import SegmentDescription
 from BrainTumorSegLib.scene.segmentVoxels import Mask, writeMask
@@ -46,6 +47,14 @@ class ResultFiles:
 
 
 @dataclass(frozen=True)
+class ReadResult:
+    """The engine's files in memory, on the study's grid. probability: float32 [K, J, I], None where there is none."""
+
+    segmentation: ResultImage
+    probability: npt.NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
 class ImportedResult:
     """The result as it now is in the scene.
 
@@ -64,8 +73,17 @@ class ImportedResult:
     probabilityNode: slicer.vtkMRMLScalarVolumeNode | None
 
 
+def readResult(files: ResultFiles, study: ExportedStudy) -> ReadResult:
+    """Read what the engine wrote. Raises BrainTumorSegError if a file is unreadable or lies on another grid."""
+    segmentation = readOnGrid(files.segmentation, study.flair)
+    if files.probability is None:
+        return ReadResult(segmentation, None)
+    probability = readOnGrid(files.probability, study.flair).voxels
+    return ReadResult(segmentation, probability.astype(np.float32, copy=False))
+
+
 def importResult(
-    files: ResultFiles,
+    read: ReadResult,
     report: Mapping[str, Any],
     study: ExportedStudy,
     flairNode: slicer.vtkMRMLScalarVolumeNode,
@@ -76,28 +94,25 @@ def importResult(
     """Show a finished job's result. ``segmentationNode``: where the user wants it, None for a new node.
 
     Voxels go onto FLAIR's grid in its own coordinates, under its parent transform, so both stay aligned when that
-    moves. Files are read and checked before the scene is touched. Raises InputError if FLAIR is gone or has another
-    size by now, BrainTumorSegError if a file is unreadable or lies on another grid.
+    moves. Raises InputError if FLAIR is gone or has another size by now.
     """
     _checkFlair(flairNode, study)
-    segmented = readOnGrid(files.segmentation, study.flair)
-    described = SegmentDescription.ofHeader(segmented.fields)
-    probability = None if files.probability is None else readOnGrid(files.probability, study.flair).voxels
+    described = SegmentDescription.ofHeader(read.segmentation.fields)
     target, keptEdited = _targetNode(segmentationNode, flairNode, policy)
     description = replace(described, colour=freeColour(described.colour, _coloursBeside(target, flairNode)))
     undoable = target.GetSegmentation().GetNumberOfSegments() > 0
     if undoable:
         undo.save(target)
         joinLesions(target)
-    segmentId = _writeSegment(target, segmented.voxels != 0, flairNode, description)
+    segmentId = _writeSegment(target, read.segmentation.voxels != 0, flairNode, description)
     writeProvenance(target, segmentId, description, study.inputUids())
     target.CreateClosedSurfaceRepresentation()
     name = f"{flairNode.GetName()} tumour"
-    if probability is None:
+    if read.probability is None:
         removePart(target, PROBABILITY)
         probabilityNode = None
     else:
-        probabilityNode = storeProbability(probability.astype(np.float32), flairNode, target)
+        probabilityNode = storeProbability(read.probability, flairNode, target)
     showRegistered(report, study, flairNode, target)
     sliceScoresNode = showSliceScores(report, target, f"{name} slices")
     lesionsNode = showLesions(report, target, f"{name} lesions")

@@ -34,6 +34,7 @@ class ThresholdPanel:
         self._timer.setSingleShot(True)
         self._timer.setInterval(SURFACE_MS)
         self._timer.connect("timeout()", visibly(self._makeSurface))
+        ui.advancedCollapsibleButton.connect("contentsCollapsed(bool)", visibly(lambda _isCollapsed: self.show()))
 
     def choose(self, segmentationNode: Any) -> None:
         """The result in this node is the one to follow; None for none."""
@@ -43,7 +44,12 @@ class ThresholdPanel:
             self._hasSurface = False
 
     def show(self) -> None:
-        """Say what the threshold of the chosen result is worth."""
+        """Say what the threshold of the chosen result is worth, where that can be seen.
+
+        What measures it takes most of a second to load the first time: not in the way of every first result.
+        """
+        if self._ui.advancedCollapsibleButton.collapsed:
+            return
         say(self._ui.thresholdReadoutLabel, self._readout())
 
     def follow(self, limits: Limits) -> None:

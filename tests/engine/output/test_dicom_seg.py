@@ -18,9 +18,10 @@ from BrainTumorSegLib.engine.errors import GeometryError, InputError
 from BrainTumorSegLib.engine.output.dicom_seg import save_dicom_seg
 from BrainTumorSegLib.engine.output.report import build_report
 from BrainTumorSegLib.engine.output.writing import OutputPaths, write_result
+from BrainTumorSegLib.engine.study.dicom import find_volumes
 from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
 from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
-from BrainTumorSegLib.engine.study.source_series import read_source_series
+from BrainTumorSegLib.engine.study.source_series import read_source_series, source_series_of
 from dicom_series import PATIENT, write_enhanced, write_series
 from head_phantom import head
 from result_phantoms import ellipsoid, phantom_result, points_lps
@@ -191,19 +192,17 @@ def test_mask_of_another_grid_is_refused(tmp_path: Path) -> None:
         )
 
 
-def test_several_series_are_told_apart_by_uid_or_refused(tmp_path: Path) -> None:
+def test_several_series_are_refused(tmp_path: Path) -> None:
     first = write_series(tmp_path, GRIDS["oblique"], SeriesDescription="FLAIR")
     write_series(tmp_path, GRIDS["oblique"], SeriesDescription="T1")
-    with pytest.raises(InputError, match="2 DICOM series of images are there.*FLAIR series alone"):
+    with pytest.raises(InputError, match="2 DICOM volumes are there.*FLAIR series alone"):
         read_source_series([tmp_path])
-    uid = pydicom.dcmread(first[0]).SeriesInstanceUID
-    assert {image.SeriesInstanceUID for image in read_source_series([tmp_path], uid).images} == {uid}
     assert len(read_source_series(first).images) == len(first)
 
 
 def test_folder_without_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("nothing")
-    with pytest.raises(InputError, match="No DICOM series of images is there"):
+    with pytest.raises(InputError, match="No DICOM volumes are there"):
         read_source_series([tmp_path])
 
 
@@ -218,17 +217,21 @@ def test_images_without_frame_of_reference_are_refused(tmp_path: Path) -> None:
 
 def test_missing_slice_is_refused(tmp_path: Path) -> None:
     write_series(tmp_path, GRIDS["oblique"])[3].unlink()
-    with pytest.raises(GeometryError, match="not one even stack.*export one whole volume"):
+    with pytest.raises(GeometryError, match="are not evenly spaced.*Export the whole series again"):
         read_source_series([tmp_path])
 
 
-def test_repeated_positions_give_the_first_echo(tmp_path: Path) -> None:
+def test_of_two_echoes_the_one_that_was_segmented_is_referred_to(tmp_path: Path) -> None:
     write_series(tmp_path, GRIDS["oblique"], repeats=2)
     for path in tmp_path.iterdir():
         dataset = pydicom.dcmread(path)
         dataset.EchoTime = "90" if "_0_" in path.name else "120"
         dataset.save_as(path)
-    assert {float(image.EchoTime) for image in read_source_series([tmp_path]).images} == {90.0}
+    with pytest.raises(InputError, match="2 DICOM volumes are there"):
+        read_source_series([tmp_path])
+    for volume in find_volumes(tmp_path):
+        echoes = {float(image.EchoTime) for image in source_series_of(volume).images}
+        assert echoes == {float(volume.frames[0].marks["echo time (ms)"])}
 
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="needs dciodvfy, of Debian's package dicom3tools")

@@ -22,7 +22,7 @@ from BrainTumorSegLib.engine.output.tables import save_lesions, save_slices
 from BrainTumorSegLib.engine.study.dicom import choose_volume, volume_of_file
 from BrainTumorSegLib.engine.study.geometry import Volume
 from BrainTumorSegLib.engine.study.roles import Role
-from BrainTumorSegLib.engine.study.source_series import read_source_series
+from BrainTumorSegLib.engine.study.source_series import source_series_of
 
 __all__ = [
     "OutputPaths",
@@ -118,7 +118,7 @@ def _save_report(result: Result, path: Path) -> None:
 def _save_dicom_seg(result: Result, path: Path) -> None:
     source = result.study.sources["flair"]
     find = choose_volume if source.path.is_dir() else volume_of_file
-    series = read_source_series(find(source.path, Role.FLAIR).files, source.series_uid)
+    series = source_series_of(find(source.path, Role.FLAIR))
     save_dicom_seg(Volume(result.mask, result.geometry), series, build_report(result), path)
 
 

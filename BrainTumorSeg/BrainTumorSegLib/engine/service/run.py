@@ -25,7 +25,8 @@ from BrainTumorSegLib.engine.output.writing import OutputPaths, write_result
 from BrainTumorSegLib.engine.paths import check_input
 from BrainTumorSegLib.engine.settings import RunSettings
 from BrainTumorSegLib.engine.study.alignment import by_evidence, by_header, by_registration
-from BrainTumorSegLib.engine.study.reading import SUFFIXES, StudyPaths, read_study
+from BrainTumorSegLib.engine.study.endings import IMAGE_ENDINGS
+from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
 from BrainTumorSegLib.engine.study.roles import Role
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def written_files(outputs: OutputPaths) -> tuple[Path, ...]:
 
 def _check_dicom_seg(flair: Path) -> None:
     """Raises InputError for a FLAIR that is no DICOM, ModuleNotFoundError where the package that writes is missing."""
-    if flair.is_file() and flair.name.lower().endswith(SUFFIXES):
+    if flair.is_file() and flair.name.lower().endswith(IMAGE_ENDINGS):
         raise InputError(
             f"A DICOM segmentation can't be written of {flair}: it belongs to a DICOM series, and that is none.",
             "Give the folder with the DICOM series as FLAIR, or leave the DICOM segmentation out.",

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from BrainTumorSegLib.engine.errors import InputError
-from BrainTumorSegLib.engine.study.text_headers import NRRD_ENDINGS, TextHeader, data_file, integer
+from BrainTumorSegLib.engine.study.endings import NRRD_ENDINGS
+from BrainTumorSegLib.engine.study.text_headers import TextHeader, data_file, integer
 
 _CHUNK_BYTES = 1 << 20
 _EITHER_ZLIB_OR_GZIP = 47

@@ -78,7 +78,7 @@ def find_volumes(folder: Path) -> tuple[DicomVolume, ...]:
 
     Raises OSError where a folder or file may not be read.
     """
-    return _volumes(_files_below(folder))
+    return volumes_of_files(_files_below(folder))
 
 
 def choose_volume(folder: Path, role: Role) -> DicomVolume:
@@ -100,7 +100,7 @@ def volume_of_file(path: Path, role: Role) -> DicomVolume:
 
     Raises InputError if the file holds no image that can be read, or volumes of which none or several play the role.
     """
-    found = [one for one in _volumes(_files_in(path.parent)) if any(frame.path == path for frame in one.frames)]
+    found = [one for one in volumes_of_files(_files_in(path.parent)) if any(frame.path == path for frame in one.frames)]
     if not found:
         raise InputError(
             f"{role.label}: the DICOM file {path} holds no image, or is damaged.", "Export the series again."
@@ -134,8 +134,11 @@ def _files_in(folder: Path) -> Iterator[Path]:
     return iter(sorted(path for path in folder.iterdir() if path.is_file()))
 
 
-def _volumes(paths: Iterable[Path]) -> tuple[DicomVolume, ...]:
-    """The volumes of these files, ordered by series; files that are no DICOM are passed over."""
+def volumes_of_files(paths: Iterable[Path]) -> tuple[DicomVolume, ...]:
+    """The volumes of these files, ordered by series; files that are no DICOM are passed over.
+
+    Raises OSError where one may not be read.
+    """
     series: dict[str, list[Frame]] = defaultdict(list)
     damaged: Counter[str] = Counter()
     for path in paths:
@@ -247,7 +250,7 @@ def _whole(volume: DicomVolume, folder: Path, role: Role) -> DicomVolume:
     for beside in _folders_beside(folder):
         more = [
             frame
-            for other in _volumes(_files_with(beside, volume.uid))
+            for other in volumes_of_files(_files_with(beside, volume.uid))
             for frame in other.frames
             if frame.uid == own.uid and frame.series == own.series
         ]

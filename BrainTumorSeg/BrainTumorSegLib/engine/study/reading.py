@@ -21,14 +21,12 @@ from BrainTumorSegLib.engine.study.acceptance import (
 )
 from BrainTumorSegLib.engine.study.alignment import Alignment, IsCancelled, by_evidence, onto_flair
 from BrainTumorSegLib.engine.study.compressed import check_compressed
+from BrainTumorSegLib.engine.study.endings import IMAGE_ENDINGS, NIFTI_ENDINGS
 from BrainTumorSegLib.engine.study.geometry import Geometry, voxels_of
 from BrainTumorSegLib.engine.study.nifti import read_nifti
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.engine.study.study import Motion, Source, Study
 from BrainTumorSegLib.engine.study.text_headers import check_text_header, read_text_header
-
-NIFTI_SUFFIXES = (".nii", ".nii.gz")
-SUFFIXES = (*NIFTI_SUFFIXES, ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def _read_sequence(role: Role, path: Path) -> _Sequence:
     """Reads whatever the path is. Raises InputError that names the path and what to do."""
     check_input(role.label, path)
     try:
-        if path.name.lower().endswith(SUFFIXES) and not path.is_dir():
+        if path.name.lower().endswith(IMAGE_ENDINGS) and not path.is_dir():
             return _read_file(role, path)
         sequence = _read_dicom(role, path)
         if sequence is not None:
@@ -132,7 +130,7 @@ def _read_sequence(role: Role, path: Path) -> _Sequence:
         raise _unreadable(role, path, error) from error
     raise InputError(
         f"{role.label}: {path} has a format that is not supported.",
-        f"Use a DICOM folder or a file that ends in {', '.join(SUFFIXES)}.",
+        f"Use a DICOM folder or a file that ends in {', '.join(IMAGE_ENDINGS)}.",
     )
 
 
@@ -164,7 +162,7 @@ def _read_dicom(role: Role, path: Path) -> _Sequence | None:
 
 def _read_file(role: Role, path: Path) -> _Sequence:
     """Reads the first frame of a volume file after its header was found acceptable."""
-    if path.name.lower().endswith(NIFTI_SUFFIXES):
+    if path.name.lower().endswith(NIFTI_ENDINGS):
         found = read_nifti(role.label, path)
         warnings = _frame_warnings(role, found.frames) + found.warnings
         return _accepted(role, found.image, Source(path), warnings)

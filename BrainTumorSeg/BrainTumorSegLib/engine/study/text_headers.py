@@ -15,9 +15,8 @@ from typing import BinaryIO
 
 from BrainTumorSegLib.engine.errors import GeometryError, InputError
 from BrainTumorSegLib.engine.study.acceptance import check_size
+from BrainTumorSegLib.engine.study.endings import META_ENDINGS, NRRD_ENDINGS
 
-NRRD_ENDINGS = (".nrrd", ".nhdr")
-META_ENDINGS = (".mha", ".mhd")
 _LONGEST_HEADER_LINES = 1000
 _LONGEST_LINE = 1 << 16
 _MOST_DIMENSIONS = 5

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.service.cohort.study_files import (
-    IMAGE_ENDINGS,
     StudyFiles,
     is_image,
     stem_of,
     unique_names,
 )
+from BrainTumorSegLib.engine.study.endings import IMAGE_ENDINGS
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.engine.study.sequences import SERIES_DESCRIPTION, name_without_sequence, role_of
 

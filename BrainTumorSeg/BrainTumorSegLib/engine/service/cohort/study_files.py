@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from BrainTumorSegLib.engine.study.endings import IMAGE_ENDINGS
 from BrainTumorSegLib.engine.study.roles import Role
 
-IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _WITH_DATA_BESIDE = (".nhdr", ".mhd")
 
 _LONGEST_NAME = 100
