@@ -35,6 +35,18 @@ def test_list_shows_what_would_be_done_and_writes_it(cohort: Path, capsys: pytes
     assert not (cohort / "out" / "batch.json").exists()
 
 
+def test_the_list_that_the_user_gave_is_kept(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (cohort / "out").mkdir()
+    plan = cohort / "out" / "plan.csv"
+    mine = f"scanner,id,flair\nSiemens,anna,{cohort}/in/anna/flair.nii.gz\n"
+    plan.write_text(mine)
+    assert main(["batch", str(plan), str(cohort / "out"), "--list"]) == 0
+    assert "1 of 1 can be segmented.\n" in capsys.readouterr().out
+    assert main(["batch", str(cohort / "in"), str(cohort / "out"), "--list"]) == 2
+    assert "there already with other content" in capsys.readouterr().err
+    assert plan.read_text() == mine
+
+
 def test_a_study_that_failed_gives_exit_code_2_and_a_line(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (cohort / "in" / "anna" / "flair.nii.gz").unlink()
     assert main(["batch", str(cohort / "in"), str(cohort / "out")]) == 2

@@ -72,13 +72,14 @@ def _list(source: Path, folder: Path, studies: tuple[StudyFiles, ...]) -> int:
         print(f"{study.name:<32} {sequences or '-':<32} {study.problem}".rstrip())
     wrong = sum(bool(study.problem) for study in studies)
     plan = folder / PLAN_NAME
+    print(f"\n{len(studies) - wrong} of {len(studies)} can be segmented.")
+    if plan.exists() and plan.samefile(source):
+        print(f"{plan} stays as it is.")
+        return 0
     with output_errors(plan):
         folder.mkdir(parents=True, exist_ok=True)
     write_table(plan, studies)
-    print(
-        f"\n{len(studies) - wrong} of {len(studies)} can be segmented. "
-        f"To change that, correct {plan} and give it instead of {source}."
-    )
+    print(f"To change that, correct {plan} and give it instead of {source}.")
     return 0
 
 

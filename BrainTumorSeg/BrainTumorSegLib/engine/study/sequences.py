@@ -40,7 +40,7 @@ _NO_VOLUME_TYPES = {
     *("P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY", "VELOCITY MAP"),
 }
 _FLAIR = re.compile(
-    r"flair|\b(?:dark|da) ?fl\w*|\bfluid ?att\w*|\bflr\b|\bt2w? ?fl\b|\bt2? ?tirm\b|\btirm\b|\bir ?[ft]se\b"
+    r"flair|\b(?:dark|da) ?fl\w*|\bfluid ?att\w*|\bflr\b|\bt2w? ?fl\b|\bt2f\b|\bt2? ?tirm\b|\btirm\b|\bir ?[ft]se\b"
 )
 # What else a series can be, as whole words. The first that is found names it.
 _OTHERS = {
@@ -168,7 +168,7 @@ def _dashes_as_gaps(name: str) -> str:
 
 # Whole words of a file's name that tell sequences of one study apart, and say nothing of the patient or the session.
 _SEQUENCE_WORD = re.compile(
-    r"(?:ax|sag|cor|tra|3d)?(?:t1(?:w|wi|c|ce|gd|km)?|t2(?:w|wi)?|(?:t2)?flair(?:w)?|fl)|ce-?\w*|gd|gad\w*|contrast|km"
+    r"(?:ax|sag|cor|tra|3d)?(?:t1(?:w|wi|n|c|ce|gd|km)?|t2(?:w|wi|f)?|(?:t2)?flair(?:w)?|fl)|ce-?\w*|gd|gad\w*|contrast|km"
     r"|ax|axial|sag|sagittal|cor|coronal|tra|3d|2d"
 )
 _OF_T1_ALONE = ("pre", "post")

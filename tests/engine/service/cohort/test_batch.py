@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -236,6 +237,24 @@ def test_a_folder_that_is_no_result_is_never_replaced(cohort: Path) -> None:
         with pytest.raises(InputError, match=r"bert is there already, and is no result of a batch"):
             run(batch_of(cohort, redo=redo))
     assert (cohort / "out" / "bert" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", ["summary.csv", "summary.html"])
+def test_a_user_s_own_table_is_never_replaced(cohort: Path, name: str) -> None:
+    (cohort / "out").mkdir()
+    (cohort / "out" / name).write_text("id,flair,scanner\n")
+    with pytest.raises(InputError, match=rf"{name} is there already, and is no result of a batch"):
+        run(batch_of(cohort))
+    assert (cohort / "out" / name).read_text() == "id,flair,scanner\n"
+
+
+def test_a_path_that_is_no_utf8_fails_its_study_and_no_other(cohort: Path) -> None:
+    if os.name == "nt":
+        pytest.skip("Windows' names are Unicode")
+    (cohort / "in" / os.fsdecode(b"d\xfcrr")).mkdir()
+    (cohort / "in" / os.fsdecode(b"d\xfcrr") / "flair.nii.gz").touch()
+    assert str(run(batch_of(cohort))) == "4 studies: 3 done, 1 failed."
+    assert rows_of(cohort)["d_rr"]["flair"].endswith("d\\xfcrr/flair.nii.gz")
 
 
 def test_results_among_the_inputs_are_refused(cohort: Path) -> None:

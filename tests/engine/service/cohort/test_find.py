@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from itertools import product
@@ -11,7 +12,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.service.cohort.find import find_studies
+from BrainTumorSegLib.engine.service.cohort.plan import plan_of
+from BrainTumorSegLib.engine.service.cohort.table import read_table, write_table
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.engine.study.sequences import SERIES_DESCRIPTION, name_without_sequence, role_of
 from dicom_series import write_series
@@ -19,8 +23,8 @@ from dicom_series import write_series
 PREFIXES = ("patient", "rest", "sub-", "TCGA_DU_", "TCGA-DU-", "Gliom", "x", "post", "contrast", "ct1", "gd")
 SESSIONS = ("", "_ses-pre", "_ses-post", "_baseline", "_1", "_2", "_20240301", "_visit2")
 WORDS = {
-    Role.FLAIR: ("_flair", "_FLAIR", "_t2flair", "_ax_flair"),
-    Role.T1: ("_t1", "_T1w", "_AXT1", "_t1_pre"),
+    Role.FLAIR: ("_flair", "_FLAIR", "_t2flair", "_ax_flair", "-t2f"),
+    Role.T1: ("_t1", "_T1w", "_AXT1", "_t1_pre", "-t1n"),
     Role.T1C: ("_t1c", "_T1ce", "_t1_gd", "_t1_post", "_ce-gadolinium_T1w"),
 }
 
@@ -162,6 +166,36 @@ def test_two_files_for_one_sequence_are_a_problem_that_names_both(tmp_path: Path
     assert len(study.candidates[Role.FLAIR]) == 2
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows' names are Unicode, and links need rights there")
+def test_a_file_that_can_not_be_opened_is_its_study_s_problem_alone(tmp_path: Path) -> None:
+    touch(tmp_path, "a/flair.nii", "c/flair.nii", os.fsdecode(b"M\xfcller/flair.nii"))
+    (tmp_path / "c" / "t1.nii").symlink_to("not_fetched.nii")
+    latin, a, c = find_studies(tmp_path)
+    assert a.problem == ""
+    assert (
+        c.problem == f"{tmp_path}/c/t1.nii is a link to a file that is not there. Bring that file, or remove the link."
+    )
+    assert "M\\xfcller/flair.nii is in another character set than UTF-8. Rename" in latin.problem
+    write_table(tmp_path / "plan.csv", (a, c, latin))
+    assert [bool(study.problem) for study in read_table(tmp_path / "plan.csv")] == [False, True, True]
+
+
+def test_a_name_is_the_same_folder_however_its_letters_are_composed(tmp_path: Path) -> None:
+    touch(tmp_path, "Mu\u0308ller/flair.nii")
+    assert [study.name for study in find_studies(tmp_path)] == ["Müller"]
+
+
+def test_results_and_pipes_are_no_cohort(tmp_path: Path) -> None:
+    touch(tmp_path, "results/batch.json", "results/a/flair.nii", "in/a/flair.nii")
+    for inputs, results in (("results", "out"), ("in", "in")):
+        with pytest.raises(InputError, match="is one for results, no cohort. Choose two folders"):
+            plan_of(tmp_path / inputs, tmp_path / results)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.csv")
+        with pytest.raises(InputError, match=r"pipe.csv is neither a folder nor a file"):
+            plan_of(tmp_path / "pipe.csv", tmp_path / "out")
+
+
 def test_names_that_one_folder_could_not_keep_apart_get_their_own(tmp_path: Path) -> None:
     touch(tmp_path, "a/b__c/flair.nii", "a__b/c/flair.nii", "x/summary.csv/flair.nii")
     studies = find_studies(tmp_path)
@@ -220,3 +254,16 @@ def test_a_study_of_changed_or_other_files_has_another_key(tmp_path: Path) -> No
     assert before == a.inputs_key() != b.inputs_key()
     (tmp_path / "a" / "flair.nii").write_bytes(b"x")
     assert a.inputs_key() != before
+
+
+def test_a_study_has_one_key_on_whatever_way_its_files_are_reached(tmp_path: Path) -> None:
+    touch(tmp_path, "in/a/flair.nii")
+    (tmp_path / "link").symlink_to(tmp_path / "in", target_is_directory=True)
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "list.csv").write_text("id,flair\na,../in/a/flair.nii\n")
+    studies = (
+        *find_studies(tmp_path / "in"),
+        *find_studies(tmp_path / "link"),
+        *read_table(tmp_path / "lists" / "list.csv"),
+    )
+    assert len({study.inputs_key() for study in studies}) == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.errors import InputError, OutputError
 from BrainTumorSegLib.engine.service.cohort.find import find_studies
 from BrainTumorSegLib.engine.service.cohort.table import read_table, write_table
 from BrainTumorSegLib.engine.study.roles import Role
@@ -56,6 +56,8 @@ WRONG_ROWS = {
     "x,missing.nii,": "missing.nii does not exist. Correct",
     "x,a.nii | c.nii,": "names 2 files for FLAIR. Leave one",
     "x,a.nii,a.nii": "one file for two sequences. Leave one",
+    "x,a.nii | ?,b.nii | ?": "is in doubt (?). Leave the files of one patient",
+    f"x,{'a' * 300}.nii,": "does not exist. Correct",
     "good,a.nii,b.nii": "The id good stands in 2 rows. Give",
 }
 
@@ -84,14 +86,49 @@ def test_no_id_leads_out_of_the_folder_of_results(folder: Path, name: str) -> No
         (b"name,flair\nx,a.nii\n", "no column 'id'"),
         (b"id,t1\nx,a.nii\n", "no column 'flair'"),
         (b"id,flair\n", "is empty"),
-        (b"\xff\xfeabc", "is no table"),
-        (bytes(range(128, 256)) * 10, "no"),
+        (b"id,flair,t1,Flair\nx,a.nii,,b.nii\n", "two columns 'flair'.*each once"),
+        (b"\xff\xfeabc", "is no table: it holds no text. Give a folder of studies, or a CSV"),
+        (b"\x1f\x8b\x08\x00 a volume", "is no table: it holds no text"),
+        (bytes(range(128, 256)) * 10, "is no table: it holds no text"),
+        (b'id,flair\nx,a.nii\n"y,b.nii\nz,c.nii\n', "is no table from line 3: a quotation mark there has no partner"),
     ],
 )
 def test_what_is_no_list_is_refused_in_words(folder: Path, content: bytes, message: str) -> None:
     (folder / "list.csv").write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_table(folder / "list.csv")
+
+
+def test_a_path_may_hold_the_line_that_parts_candidates(folder: Path) -> None:
+    (folder / "a | b.nii").touch()
+    (folder / "list.csv").write_text("id,flair\nx,a | b.nii\n")
+    (study,) = read_table(folder / "list.csv")
+    assert (study.problem, study.files) == ("", {Role.FLAIR: folder / "a | b.nii"})
+
+
+def test_a_list_that_may_hold_corrections_is_never_replaced(folder: Path) -> None:
+    plan = folder / "plan.csv"
+    studies = find_studies(folder.parent)
+    write_table(plan, studies)
+    write_table(plan, studies)
+    corrected = plan.read_text() + "mine,a.nii,,,\n"
+    plan.write_text(corrected)
+    with pytest.raises(OutputError, match=r"plan.csv: it is there already with other content.*move it away"):
+        write_table(plan, studies)
+    assert plan.read_text() == corrected
+
+
+def test_two_patients_of_one_row_are_not_merged_by_giving_the_list_back(tmp_path: Path) -> None:
+    (tmp_path / "in" / "mixed").mkdir(parents=True)
+    for name in ("patient1_flair.nii", "patient2_t1.nii"):
+        (tmp_path / "in" / "mixed" / name).touch()
+    plan = tmp_path / "plan.csv"
+    write_table(plan, find_studies(tmp_path / "in"))
+    (study,) = read_table(plan)
+    assert "in doubt (?)" in study.problem
+    plan.write_text(plan.read_text().replace(" | ?", "", 1).replace(f"{tmp_path}/in/mixed/patient2_t1.nii | ?", ""))
+    (study,) = read_table(plan)
+    assert (study.problem, set(study.files)) == ("", {Role.FLAIR})
 
 
 def test_the_list_that_is_written_can_be_corrected_and_given_back(tmp_path: Path) -> None:

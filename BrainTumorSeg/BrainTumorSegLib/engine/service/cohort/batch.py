@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 from BrainTumorSegLib.engine.errors import Cancelled, InputError, ModelError, OutputError
-from BrainTumorSegLib.engine.service.cohort.page import write_page
+from BrainTumorSegLib.engine.service.cohort.find import BATCH_FILE
+from BrainTumorSegLib.engine.service.cohort.page import PAGE_NAME, write_page
 from BrainTumorSegLib.engine.service.cohort.results import (
+    SUMMARY_NAME,
     Asked,
     Summary,
     alone_in,
@@ -122,6 +124,7 @@ def run_batch(
     be done, Cancelled; whatever was done until then is kept.
     """
     _refuse_results_among_inputs(batch)
+    _refuse_other_files(batch.folder)
     with alone_in(batch.folder):
         wait_for_orphans(batch.folder)
         clear_leftovers(batch.folder)
@@ -137,6 +140,16 @@ def _refuse_results_among_inputs(batch: Batch) -> None:
                     f"The files of {study.name} lie where its results would: in {folder / study.name}.",
                     "Choose another folder for the results.",
                 )
+
+
+def _refuse_other_files(folder: Path) -> None:
+    """A user's own table or page, called as a batch calls its own, is never replaced."""
+    for name in (SUMMARY_NAME, PAGE_NAME):
+        if (folder / name).exists() and not (folder / BATCH_FILE).exists():
+            raise InputError(
+                f"{folder / name} is there already, and is no result of a batch.",
+                "Choose another folder for the results.",
+            )
 
 
 class _Run:

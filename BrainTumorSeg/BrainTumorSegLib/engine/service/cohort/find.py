@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.paths import is_utf8, shown
 from BrainTumorSegLib.engine.service.cohort.study_files import (
     StudyFiles,
     is_image,
@@ -73,7 +74,8 @@ def find_studies(folder: Path, leave_out: Path | None = None) -> tuple[StudyFile
     the folder is missing or holds no study.
     """
     if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}.", "Choose a folder with one subfolder for each study.")
+        what = f"{folder} is neither a folder nor a file." if folder.exists() else f"There is no folder {folder}."
+        raise InputError(what, "Choose a folder with one subfolder for each study.")
     by_place: dict[tuple[str, ...], dict[str, _Group]] = defaultdict(dict)
     drafts: list[Draft] = []
     with_dicom: list[tuple[Path, tuple[str, ...], Role | None]] = []
@@ -103,8 +105,21 @@ def _named(folder: Path, drafts: list[Draft]) -> tuple[StudyFiles, ...]:
             f"Put one subfolder per study into it, with files ({endings}) or DICOM.",
         )
     names = unique_names([(draft.wish, draft.identity) for draft in drafts])
-    studies = (StudyFiles(name, d.candidates, d.problem) for name, d in zip(names, drafts, strict=True))
+    studies = (
+        StudyFiles(name, d.candidates, _of_the_paths(d.candidates) or d.problem)
+        for name, d in zip(names, drafts, strict=True)
+    )
     return tuple(sorted(studies, key=lambda study: study.name))
+
+
+def _of_the_paths(candidates: Mapping[Role, tuple[Path, ...]]) -> str:
+    """Why files with these paths can't be read, "" where they may."""
+    for path in (path for paths in candidates.values() for path in paths):
+        if not is_utf8(path):
+            return f"The name of {shown(path)} is in another character set than UTF-8. Rename it or its folder."
+        if not path.exists():
+            return f"{path} is a link to a file that is not there. Bring that file, or remove the link."
+    return ""
 
 
 def _walk(root: Path, leave_out: Path | None) -> Iterator[_Folder]:

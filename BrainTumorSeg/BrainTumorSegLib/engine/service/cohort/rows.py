@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from BrainTumorSegLib import __version__
+from BrainTumorSegLib.engine.paths import shown
 from BrainTumorSegLib.engine.service.cohort.study_files import StudyFiles
 from BrainTumorSegLib.engine.settings import OF_RESULT, REGISTER, RunSettings
 from BrainTumorSegLib.engine.study.roles import Role
@@ -95,7 +96,7 @@ def failed_row(study: StudyFiles, settings: RunSettings, message: str, remedy: s
         seconds=f"{seconds:.1f}",
         message=message,
         remedy=remedy,
-        **{role.value: " | ".join(map(str, study.candidates.get(role, ()))) for role in Role},
+        **{role.value: " | ".join(map(shown, study.candidates.get(role, ()))) for role in Role},
         model=settings.model or "",
         **{name: "" if value is None else _text(value) for name, value in asked.items()},
         device=settings.device,

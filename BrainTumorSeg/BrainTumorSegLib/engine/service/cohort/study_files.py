@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +39,7 @@ class StudyFiles:
         return {role: paths[0] for role, paths in self.candidates.items() if len(paths) == 1}
 
     def inputs_key(self) -> str:
-        """Tells apart other files, and the same files changed since: of their paths, sizes and times of change.
+        """Tells apart other files, and the same files changed since: of their places, sizes and times of change.
 
         Raises OSError for a file that can't be looked at.
         """
@@ -46,7 +48,7 @@ class StudyFiles:
             for each in _belonging(path):
                 found = each.stat()
                 digest.update(
-                    f"{role}|{each.absolute()}|{found.st_size}|{found.st_mtime_ns}\n".encode(errors="replace")
+                    f"{role}|{os.path.realpath(each)}|{found.st_size}|{found.st_mtime_ns}\n".encode(errors="replace")
                 )
         return digest.hexdigest()[:32]
 
@@ -67,8 +69,8 @@ def _without_wildcards(text: str) -> str:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is a volume by its name."""
-    return path.name.lower().endswith(IMAGE_ENDINGS) and path.is_file()
+    """Whether what a folder lists is a volume by its name; a link to a file that is not there too."""
+    return path.name.lower().endswith(IMAGE_ENDINGS) and (path.is_file() or not path.exists())
 
 
 def stem_of(path: Path) -> str:
@@ -95,7 +97,8 @@ def unique_names(wanted: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _folder_name(name: str) -> str:
-    clean = re.sub(r"[^\w.+=@,-]", "_", name.replace("/", "__")).lstrip(".-=+@") or "study"
+    composed = unicodedata.normalize("NFC", name)  # macOS writes "é" as two letters
+    clean = re.sub(r"[^\w.+=@,-]", "_", composed.replace("/", "__")).lstrip(".-=+@") or "study"
     clean = clean.rstrip(".")
     return clean if len(clean) <= _LONGEST_NAME else f"{clean[:_LONGEST_NAME]}-{_short_hash(name)}"
 
