@@ -51,13 +51,13 @@ def test_a_published_system_is_measured_under_both_protocols(
 
     assert main(["report", str(tmp_path / "runs"), str(tmp_path / "reproduction.md")]) == 0
     assert f"1 of {len(published_recipes())} published recipes were run" in capsys.readouterr().out
-    page = (tmp_path / "reproduction.md").read_text()
-    told = page[page.index(f"## {recipe}\n") :].split("\n## ")[0]
+    assert f"](reproduction/{recipe}.md)" in (tmp_path / "reproduction.md").read_text()
+    told = (tmp_path / "reproduction" / f"{recipe}.md").read_text()
     assert "Not the recipe's own run" in told
     assert "phases.0.size_px: 256 -> 128" in told
     assert "leaky run: 1 of 1 epochs, of which epoch 1 was the best on watched slices; 7 training slices" in told
     assert "honest, 8 slices of 2 patients" in told
-    assert f"]({'reproduction'}/{recipe}-curves.png)" in told
+    assert f"]({recipe}-curves.png)" in told
     assert (tmp_path / "reproduction" / f"{recipe}-curves.png").read_bytes().startswith(b"\x89PNG")
     if recipe == "poster_resunet":
         assert "| tumour-slice Dice | 0.9800? |" in told
@@ -65,7 +65,7 @@ def test_a_published_system_is_measured_under_both_protocols(
     else:
         assert "| honest | tumour |" in told
         assert (tmp_path / "reproduction" / f"{recipe}-confusion.png").is_file()
-    missing = page[page.index("## dai_resunet_plus_plus_adam\n") :].split("\n## ")[0]
+    missing = (tmp_path / "reproduction" / "dai_resunet_plus_plus_adam.md").read_text()
     assert "**Missing: this system was not trained here**" in missing
     assert "0.1718" in missing
 
@@ -78,14 +78,13 @@ def test_a_recipe_of_the_release_is_nothing_to_reproduce(tmp_path: Path, capsys:
 
 def test_without_any_run_the_page_says_that_all_are_missing(tmp_path: Path) -> None:
     assert main(["report", str(tmp_path), str(tmp_path / "docs" / "page.md")]) == 0
-    page = (tmp_path / "docs" / "page.md").read_text()
-    assert page.count("**Missing: this system was not trained here**") == len(published_recipes())
-    assert "leaky run:" not in page
-    assert "from weights that can be had: [deng_classifier_lite0](#deng_classifier_lite0)." in page
-    assert (
-        "| [deng_classifier_lite0](#deng_classifier_lite0) | in the protocol of [deng_resnet50](#deng_resnet50) |"
-        in page
-    )
+    pages = {path.stem: path.read_text() for path in (tmp_path / "docs" / "page").iterdir()}
+    assert set(pages) == set(published_recipes())
+    assert all("**Missing: this system was not trained here**" in page for page in pages.values())
+    assert not any("leaky run:" in page for page in pages.values())
+    assert "from weights that can be had: [deng_classifier_lite0](deng_classifier_lite0.md)." in pages["deng_resnet50"]
+    row = "| [deng_classifier_lite0](page/deng_classifier_lite0.md) | in the protocol of [deng_resnet50]"
+    assert row in (tmp_path / "docs" / "page.md").read_text()
 
 
 def test_a_folder_that_is_not_there_gives_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,8 +139,10 @@ def test_the_published_page_is_what_its_stored_results_give(tmp_path: Path) -> N
     """Figures in docs/reproduction.md can't be edited by hand, nor left behind when a recipe or the text changes."""
     write_report(DOCS / "reproduction", tmp_path / "reproduction.md")
     assert (tmp_path / "reproduction.md").read_text() == (DOCS / "reproduction.md").read_text()
-    drawn = {path.name for path in (tmp_path / "reproduction").iterdir()}
-    assert drawn == {path.name for path in (DOCS / "reproduction").glob("*.png")}
+    made = {path.name for path in (tmp_path / "reproduction").iterdir()}
+    assert made == {path.name for path in (DOCS / "reproduction").iterdir() if path.is_file()}
+    for page in (tmp_path / "reproduction").glob("*.md"):
+        assert page.read_text() == (DOCS / "reproduction" / page.name).read_text()
 
 
 def test_what_the_authors_print_stands_in_their_recipes() -> None:

@@ -33,12 +33,12 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     report = commands.add_parser(
         "report",
         parents=[common],
-        help="write the page of all reproductions",
-        description="Write the page about all published systems: printed, reproduced, honest; what was not run is said "
-        "to be missing. Pictures go into a folder beside it, named like the page.",
+        help="write the pages of all reproductions",
+        description="Write an overview of all published systems: printed, reproduced, honest; what was not run is said "
+        "to be missing. Each system's own page and pictures go into a folder beside it, named like the overview.",
     )
     report.add_argument("runs", type=Path, metavar="RUNS", help="folder with reproductions")
-    report.add_argument("output", type=Path, metavar="OUT.md", help="page to write, such as docs/reproduction.md")
+    report.add_argument("output", type=Path, metavar="OUT.md", help="overview to write, such as docs/reproduction.md")
     report.set_defaults(run=_report)
 
 

@@ -1,8 +1,8 @@
-"""Published systems as one Markdown page: printed, reproduced under the authors' protocol, honest; with pictures."""
+"""Published systems as Markdown: printed, reproduced under the authors' protocol, honest. An overview and a page each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ _HEAD = """\
 
 Made by `braintumorseg-train report`; do not edit. **Leaky**: the authors' protocol, random slices, so that neighbouring
 slices of one patient are on both sides. **Honest**: the same recipe, measured on the patients of a held-out fold.
-Square brackets are 95 % intervals over patients (bootstrap). What was not run is said to be missing.
+What was not run is said to be missing. Each system's page has every metric with its 95 % interval over patients
+(bootstrap), why the figures differ, and where its paper is silent or contradicts itself.
 What this project's own models reach on the same patients, each held out, is in docs/measurements.md.
 
 ## Metrics
@@ -62,25 +63,19 @@ _ROWS = {
 
 
 def write_report(runs: Path, path: Path) -> tuple[int, int]:
-    """Writes the page, and its pictures into a folder beside it; returns how many of how many systems were run.
+    """Write the overview, and each system's page with its pictures into a folder beside it, named like the overview.
 
-    Raises InputError if ``runs`` is no folder.
+    Returns how many of how many systems were run. Raises InputError if ``runs`` is no folder.
     """
     if not runs.is_dir():
         raise InputError(f"{runs} is no folder.", "Give the one that holds the folders of `reproduce --run`.")
     found = find_reproductions(runs)
     names = sorted({*published_recipes(), *found})
     folder = path.parent / path.stem
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [_HEAD, *_overview(names, found)]
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(path, [_HEAD, *_overview(names, found, folder.name)])
     for name in names:
-        drawn = pictures(found[name]) if name in found else {}
-        for kind, content in drawn.items():
-            folder.mkdir(exist_ok=True)
-            (folder / f"{name}-{kind}.png").write_bytes(content)
-        links = [f"![{name}: {kind.replace('-', ' ')}]({folder.name}/{name}-{kind}.png)" for kind in drawn]
-        lines += section(found[name], links) if name in found else _missing(name)
-    path.write_text("\n".join(lines).rstrip() + "\n")
+        _write(folder / f"{name}.md", _page(found[name], folder) if name in found else _missing(name))
     return len(set(names) & set(found)), len(names)
 
 
@@ -98,7 +93,21 @@ def section(reproduced: Reproduced, links: Sequence[str] = ()) -> list[str]:
     return [line for part in parts for line in part]
 
 
-def _overview(names: Sequence[str], found: Mapping[str, Reproduced]) -> Iterator[str]:
+def _page(reproduced: Reproduced, folder: Path) -> list[str]:
+    """A system's lines; its pictures are written beside them."""
+    links = []
+    for kind, content in pictures(reproduced).items():
+        file = f"{reproduced.recipe}-{kind}.png"
+        (folder / file).write_bytes(content)
+        links.append(f"![{reproduced.recipe}: {kind.replace('-', ' ')}]({file})")
+    return section(reproduced, links)
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    path.write_text("\n".join(lines).rstrip() + "\n")
+
+
+def _overview(names: Sequence[str], found: Mapping[str, Reproduced], folder: str) -> Iterator[str]:
     yield "## Overview\n"
     yield "| system | printed | leaky, best matching definition | honest, the same | runs |"
     yield "|---|---|---|---|---|"
@@ -111,9 +120,9 @@ def _overview(names: Sequence[str], found: Mapping[str, Reproduced]) -> Iterator
             if reproduced is not None and kind in COMPARABLE:
                 key = comparable(reproduced, kind)
                 values = [f"{value_of(one, key):.4f} ({_ROWS[key]})" for one in (reproduced.leaky, reproduced.honest)]
-            unprinted = f"in the protocol of [{original}](#{original})" if original else "–"
+            unprinted = f"in the protocol of [{original}]({folder}/{original}.md)" if original else "–"
             shown = unprinted if printed is None else f"{kind} {printed:.4f}"
-            yield f"| [{name}](#{name}) | {shown} | {' | '.join(values)} | {state} |"
+            yield f"| [{name}]({folder}/{name}.md) | {shown} | {' | '.join(values)} | {state} |"
     yield ""
 
 
@@ -134,7 +143,7 @@ def _compared(name: str, original: str) -> list[tuple[str, float | None]]:
 
 def _missing(name: str) -> Iterator[str]:
     known = publication(name)
-    yield f"## {name}\n"
+    yield f"# {name}\n"
     yield f"{load_recipe(name).source.removesuffix('.')}. Printed by the authors: {_printed(known.reported)}.\n"
     yield "**Missing: this system was not trained here**, so nothing is reproduced. To run it:\n"
     yield "```sh"
@@ -142,13 +151,13 @@ def _missing(name: str) -> Iterator[str]:
     yield "```\n"
     stand_ins = [one for one in published_recipes() if publication(one).stands_in_for == name]
     for one in stand_ins:
-        yield f"In the same protocol, from weights that can be had: [{one}](#{one}).\n"
+        yield f"In the same protocol, from weights that can be had: [{one}]({one}.md).\n"
     yield from _notes(known)
 
 
 def _about(reproduced: Reproduced) -> Iterator[str]:
     result = reproduced.result
-    yield f"## {reproduced.recipe}\n"
+    yield f"# {reproduced.recipe}\n"
     yield f"{result['source'].removesuffix('.')}. Printed by the authors: {_printed(result['reported'])}."
     yield (
         f"First weights: {result['init']}. Held-out fold {result['fold']}, seed of the bootstrap "
