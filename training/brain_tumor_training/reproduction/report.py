@@ -1,4 +1,4 @@
-"""Published systems as Markdown: printed, reproduced under the authors' protocol, honest. An overview and a page each."""
+"""Published systems as Markdown: printed, reproduced as the authors did it, honest. An overview and a page each."""
 
 from __future__ import annotations
 
