@@ -7,8 +7,9 @@ scalar, enum and node subset of ``parameterNodeWrapper`` with its GUI binding an
 and the application object.
 
 Not covered: PythonQt's own bugs and ownership rules, Slicer's look, real ctk and qMRML widgets (sorting, filtering and
-the menu of the node selector), module discovery and reload by the module manager, modal dialogs (answers are given in
-advance, texts recorded), slice and 3D views, the real Segment Editor (calls recorded), pip and PyTorchUtils.
+the menu of the node selector), module discovery and reload by the module manager, modal dialogs but questions (their
+texts are recorded, the answers given in advance), slice and 3D views, the real Segment Editor (calls recorded), pip
+and PyTorchUtils.
 """
 
 # ruff: noqa: N802, N803, N806, N807, N815 - the names of Qt and Slicer
@@ -286,15 +287,36 @@ class _Application(QtCore.QObject):
 
 
 class _Dialogs:
-    """What was shown to the user, and what the user answers to the next questions."""
+    """What was shown to the user, and what the user answers to the next questions.
+
+    answer: True and False click Yes and No, a key is pressed, None closes the question by its cross.
+    """
 
     def __init__(self) -> None:
         self.shown: list[str] = []
-        self.answer = True
+        self.answer: bool | QtCore.Qt.Key | None = True
 
-    def show(self, text: str, *_arguments: Any, **_options: Any) -> bool:
+    def show(self, text: str, *_arguments: Any, **_options: Any) -> None:
         self.shown.append(text)
-        return self.answer
+
+    def question(self, _parent: Any, title: str, text: str, buttons: Any, default: Any) -> Any:
+        """QMessageBox.question, answered in a real box as soon as it is there."""
+        self.shown.append(text)
+        box = QtWidgets.QMessageBox(QtWidgets.QMessageBox.Icon.Question, title, text, buttons)
+        box.setDefaultButton(default)
+        QtCore.QTimer.singleShot(0, lambda: self._answer(box))
+        return QtWidgets.QMessageBox.StandardButton(box.exec())
+
+    def _answer(self, box: QtWidgets.QMessageBox) -> None:
+        kinds = QtWidgets.QMessageBox.StandardButton
+        if isinstance(self.answer, bool):
+            box.button(kinds.Yes if self.answer else kinds.No).click()
+        elif self.answer is None:
+            box.close()
+        else:
+            none = QtCore.Qt.KeyboardModifier.NoModifier
+            press = QtGui.QKeyEvent(QtCore.QEvent.Type.KeyPress, self.answer, none)
+            QtCore.QCoreApplication.sendEvent(box, press)
 
 
 class _Module:
@@ -529,8 +551,9 @@ class Shell:
         self.selectedModules.clear()
         _FileDialog.answer = ""
         QtCore.QSettings().clear()
-        for name in ("errorDisplay", "warningDisplay", "infoDisplay", "confirmOkCancelDisplay", "confirmYesNoDisplay"):
+        for name in ("errorDisplay", "warningDisplay", "infoDisplay"):
             setattr(slicer.util, name, self.dialogs.show)
+        sys.modules["qt"].QMessageBox.question = self.dialogs.question
         slicer.util.mainWindow = lambda: getattr(self, "parent", None)
         slicer.util.selectModule = self.selectedModules.append
         slicer.util.getModuleWidget = lambda _name: self.segmentEditor

@@ -51,7 +51,7 @@ def module(shell: Any) -> Any:
 def slow_engine(shell: Any, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The slow engine instead of the real one, its packages taken as installed."""
     monkeypatch.setattr(module, "engineCommand", lambda *_: [sys.executable, str(SLOW_ENGINE)])
-    monkeypatch.setattr(shell.app, "testingEnabled", lambda: True)
+    monkeypatch.setattr("BrainTumorSegLib.widget.computerPanel.missingPackages", lambda _path: ())
     monkeypatch.delenv("SLOW_ENGINE", raising=False)
 
 

@@ -58,6 +58,15 @@ def test_an_unticked_lesion_leaves_the_segment_and_undo_brings_it_back(
     assert volumes(panel) == rows
 
 
+def test_with_every_lesion_out_it_does_not_say_that_there_was_no_tumour(panel: Any, result: Any) -> None:
+    for _ in range(3):
+        untick(panel, 0)
+    assert panel.ui.measurementsTable.rowCount == 0
+    assert panel.ui.resultLabel.text.startswith("All lesions were left out by hand. The segmentation is empty")
+    panel.ui.undoButton.click()
+    assert panel.ui.resultLabel.text == "One lesion found."
+
+
 def test_a_tick_on_a_table_that_is_behind_takes_nothing_out(
     shell: Any, panel: Any, result: Any, study: dict[str, Any]
 ) -> None:

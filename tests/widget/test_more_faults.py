@@ -47,7 +47,7 @@ def open_panel(
 
     entries = read_index(installed / "Resources" / "Models.json").models
     monkeypatch.setattr(module.BrainTumorSegWidget, "_modelEntries", lambda _self: entries)
-    monkeypatch.setattr(shell.app, "testingEnabled", lambda: True)
+    monkeypatch.setattr("BrainTumorSegLib.widget.computerPanel.missingPackages", lambda _path: ())
     opened = []
 
     def open_one() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,22 @@ def test_an_overlay_has_a_legend_and_the_right_values(
     assert legend.GetPrimaryDisplayNode() is shown.GetDisplayNode()
     assert not shown.GetSaveWithScene()
     assert shown.GetHideFromEditors()
+
+
+def test_segments_are_outlines_below_it_and_filled_as_before_afterwards(panel: Any, result: Any, scene: Any) -> None:
+    """Fill and overlay mixed into colours that the legend does not have."""
+    hollow = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Reader")
+    hollow.CreateDefaultDisplayNodes()
+    hollow.GetDisplayNode().SetVisibility2DFill(False)
+    displays = [result.GetDisplayNode(), hollow.GetDisplayNode()]
+    displays[0].SetOpacity2DFill(0.3)
+    panel.ui.overlayButton.click()
+    panel.ui.overlayComboBox.currentIndex = 1
+    assert [each.GetVisibility2DFill() for each in displays] == [False, False]
+    assert all(each.GetVisibility2DOutline() for each in displays)
+    panel.ui.overlayButton.click()
+    assert [each.GetVisibility2DFill() for each in displays] == [True, False]
+    assert displays[0].GetOpacity2DFill() == pytest.approx(0.3)
 
 
 def test_the_choice_can_be_changed_while_it_is_shown(panel: Any, result: Any, composite: Any) -> None:
@@ -95,6 +112,18 @@ def test_closing_the_scene_leaves_nothing_and_the_button_is_up(
     scene.Clear(0)
     assert slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode") == []
     assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == []
+    assert not panel.ui.overlayButton.checked
+
+
+def test_a_scene_saved_below_an_overlay_comes_back_without_it(
+    panel: Any, result: Any, scene: Any, tmp_path: Path
+) -> None:
+    panel.ui.overlayButton.click()
+    assert scene.WriteToMRB(str(tmp_path / "saved.mrb"))
+    scene.Clear(0)
+    assert scene.ReadFromMRB(str(tmp_path / "saved.mrb"), True)
+    assert scene.GetFirstNodeByClass("vtkMRMLSegmentationNode").GetDisplayNode().GetVisibility2DFill()
+    assert scene.GetNumberOfNodesByClass("vtkMRMLColorLegendDisplayNode") == 0
     assert not panel.ui.overlayButton.checked
 
 

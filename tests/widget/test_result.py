@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import slicer
 from phantomScene import BALL_CENTRE_RAS, rotation
+from PySide6 import QtCore
 
 from BrainTumorSegLib.scene import fingerprint
 from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf, removePart
@@ -189,13 +190,15 @@ def test_undo_brings_back_deleted_tables_and_knows_that_they_are_measured(
     assert partOf(result, SLICE_SCORES).GetNumberOfRows() == 18
 
 
-def test_closing_the_question_keeps_the_correction(
-    shell: Any, panel: Any, click: Any, result: Any, study: dict[str, Any]
+@pytest.mark.parametrize("answer", [QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Escape, None], ids=str)
+def test_enter_escape_and_closing_the_question_keep_the_correction(
+    shell: Any, panel: Any, click: Any, result: Any, study: dict[str, Any], answer: QtCore.Qt.Key | None
 ) -> None:
     correct(result, study)
     corrected = maskOnVolume(result, ownSegmentIds(result)[0], study["FLAIR"])
-    shell.dialogs.answer = False  # what Slicer gives for Esc, the closing cross and "No"
+    shell.dialogs.answer = answer
     click(panel)
+    assert any("corrected by hand" in text for text in shell.dialogs.shown)
     assert np.array_equal(maskOnVolume(result, ownSegmentIds(result)[0], study["FLAIR"]), corrected)
     assert panel.ui.segmentationSelector.currentNode() is not result
 
@@ -267,6 +270,23 @@ def test_a_model_of_another_version_becomes_the_recommended_one(panel: Any) -> N
     assert panel.controller.parameters.model == ""
     assert panel.ui.modelComboBox.currentIndex == 0
     assert "'lgg-of-another-version' of this scene is not one of this version" in panel.ui.statusLabel.text
+
+
+def test_the_word_on_another_versions_model_stays_while_inputs_are_chosen(
+    shell: Any, panel: Any, study: dict[str, Any], scene: Any, tmp_path: Path
+) -> None:
+    node = panel.controller.parameters.parameterNode
+    panel.onSceneStartClose(None, None)
+    node.SetParameter("model", "lgg-of-another-version")
+    assert scene.WriteToMRB(str(tmp_path / "old.mrb"))
+    scene.Clear(0)
+    assert scene.ReadFromMRB(str(tmp_path / "old.mrb"), True)
+    assert panel.ui.flairSelector.currentNode() is not None, "found by its name just now"
+    assert "'lgg-of-another-version' of this scene is not one of this version" in panel.ui.statusLabel.text
+    panel.ui.modelComboBox.currentIndex = 1
+    panel.ui.t1Selector.setCurrentNode(None)
+    panel.ui.flairSelector.setCurrentNode(None)
+    assert panel.ui.statusLabel.text == "", "a model was chosen since"
 
 
 def test_export_writes_segmentation_tables_and_provenance(shell: Any, panel: Any, result: Any, tmp_path: Path) -> None:

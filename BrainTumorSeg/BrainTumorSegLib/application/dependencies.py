@@ -18,6 +18,7 @@ from typing import Any
 
 import slicer
 
+from BrainTumorSegLib.application.questions import isAgreed
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.service.packages import is_recent, needed_packages
 
@@ -90,7 +91,7 @@ def installPackages(requirementsPath: str) -> None:
     if not missing:
         return
     torchLogic = None if isTorchRecent(installedTorch()) else _pytorchLogic()
-    if not slicer.util.confirmOkCancelDisplay(_question(missing), f"{REQUESTER} - Install Python packages"):
+    if not isAgreed(_question(missing), f"{REQUESTER} - Install Python packages"):
         raise InputError("The packages were not installed: you declined.", _LATER)
     if torchLogic is not None:
         _installTorch(torchLogic)
@@ -148,7 +149,7 @@ def _installPytorchExtension() -> bool:
         "extension of the same name brings the right one for it.\n\n"
         "Install that extension now? Slicer must be restarted afterwards; no image leaves this computer."
     )
-    if not slicer.util.confirmOkCancelDisplay(question, f"{REQUESTER} - Install an extension"):
+    if not isAgreed(question, f"{REQUESTER} - Install an extension"):
         return False
     manager = slicer.app.extensionsManagerModel()
     wasInteractive, manager.interactive = manager.interactive, False  # one question is enough

@@ -12,10 +12,14 @@ from BrainTumorSegLib.scene.ownNodes import PROBABILITY, partOf
 from BrainTumorSegLib.scene.volumeGeometry import ijkToLocal, setIjkToLocal
 
 OPACITY = 0.6
+_UNFILLED = "BrainTumorSeg.Unfilled"
+"""Kept with a display, for a scene may be saved below an overlay, which itself is not."""
 _LOWEST_SHOWN = 0.05
 """Below it a voxel is background: colours there would veil the brain."""
 _COLOURS = "vtkMRMLColorTableNodeFileInferno.txt", "vtkMRMLColorTableNodeIron"
 """Slicer's perceptually even table; where its file is not installed, the nearest that is built in."""
+_LEGEND_SIZE = 0.05, 0.5
+"""Of the view. Slicer makes the texts as large as the width allows, whatever their font size: 0.12 hid the brain."""
 
 
 class OverlayKind(enum.Enum):
@@ -26,7 +30,7 @@ class OverlayKind(enum.Enum):
 
 
 class Overlay:
-    """At most one overlay at a time. What the views showed in front before comes back with ``hide``."""
+    """At most one overlay at a time; segments are outlines meanwhile. All is as it was before after ``hide``."""
 
     def __init__(self) -> None:
         self._nodeIds: list[str] = []
@@ -53,6 +57,11 @@ class Overlay:
             self._before[composite.GetID()] = (composite.GetForegroundVolumeID(), composite.GetForegroundOpacity())
             composite.SetForegroundVolumeID(volume.GetID())
             composite.SetForegroundOpacity(OPACITY)
+        # A segment's fill would mix with the colours, and then the legend is wrong.
+        for display in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode"):
+            if display.GetVisibility2DFill():
+                display.SetVisibility2DFill(False)
+                display.SetAttribute(_UNFILLED, "true")
 
     def hide(self) -> None:
         """Take it away; views in which the user has chosen something else meanwhile keep that."""
@@ -62,6 +71,10 @@ class Overlay:
             if composite is not None and composite.GetForegroundVolumeID() in self._nodeIds:
                 composite.SetForegroundVolumeID(volumeId if volumeId and scene.GetNodeByID(volumeId) else None)
                 composite.SetForegroundOpacity(opacity)
+        for display in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode"):
+            if display.GetAttribute(_UNFILLED) is not None:
+                display.RemoveAttribute(_UNFILLED)
+                display.SetVisibility2DFill(True)
         for identifier in self._nodeIds:
             node = scene.GetNodeByID(identifier)
             if node is not None:
@@ -110,7 +123,7 @@ def _legendOf(volume: Any, title: str) -> Any:
     legend.SetLabelFormat("%.1f")
     legend.SetNumberOfLabels(3)
     legend.SetPosition(0.95, 0.5)
-    legend.SetSize(0.12, 0.5)
+    legend.SetSize(*_LEGEND_SIZE)
     volume.AddAndObserveDisplayNodeID(legend.GetID())
     legend.Modified()  # Slicer's views look for legends at a change of one, not at its arrival
     return legend

@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from BrainTumorSegLib.application.diagnostics import diagnosticsText
+from BrainTumorSegLib.application.questions import isAgreed
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from BrainTumorSegLib.engine.models.index import ModelEntry
 from BrainTumorSegLib.engine.settings import MIN_VOLUME, THRESHOLD
@@ -30,6 +31,7 @@ from BrainTumorSegLib.widget.modelChoice import ModelChoice
 from BrainTumorSegLib.widget.modelsPanel import ModelsPanel, confirmDownload
 from BrainTumorSegLib.widget.parameters import BrainTumorSegParameterNode, jobSettings, setLimits
 from BrainTumorSegLib.widget.resultPanel import ResultPanel
+from BrainTumorSegLib.widget.roomForResult import FoldedChoices, bringIntoView
 from BrainTumorSegLib.widget.segmentPanel import SegmentPanel
 from BrainTumorSegLib.widget.shortcuts import Key, Shortcuts
 from BrainTumorSegLib.widget.words import failureText, inPanel, remedyText
@@ -47,7 +49,9 @@ class Controller:
         self.activity: Activity | None = None
         self._areModelsKnown = False
         self._shownStudy: tuple[str, ...] = ()
+        self._modelNote = ""
         self._segmentPanel = SegmentPanel(ui)
+        self._choices = FoldedChoices((ui.inputsCollapsibleButton, ui.outputsCollapsibleButton))
         self._resultPanel = ResultPanel(ui, logic.undo, self._onUndone)
         self._modelChoice = ModelChoice(ui.modelComboBox, entries, self._onModelChosen, self._onModelUnknown)
         self._computerPanel = ComputerPanel(
@@ -77,6 +81,7 @@ class Controller:
         """Follow another parameter node; None while the scene is closed."""
         self.parameters = parameters
         if parameters is None:
+            self._modelNote = ""
             self._forgetStudy(())
         self.update()
 
@@ -95,8 +100,11 @@ class Controller:
         self._resultPanel.show(parameters.segmentation, parameters.flair, limits)
         if self.isRunning and self.activity is not None:
             self._segmentPanel.showActivity(self.activity)
-        else:
-            self._segmentPanel.showReady(self._missing())
+            return
+        missing = self._missing()
+        self._segmentPanel.showReady(missing)
+        if missing:
+            self._choices.unfold()
 
     def _showRecommendation(self, parameters: BrainTumorSegParameterNode) -> None:
         """While the model's recommendation is used, the fields show it; unticked, they begin with it."""
@@ -127,7 +135,7 @@ class Controller:
         """What was said of another study is not true of this one."""
         if study != self._shownStudy and not self.isRunning:
             self._shownStudy = study
-            self._segmentPanel.showText("")
+            self._segmentPanel.showText(self._modelNote)
 
     def leave(self) -> None:
         """Another module is opened: nothing of this one's stays over the views or on the keys."""
@@ -214,6 +222,7 @@ class Controller:
         except BrainTumorSegError as error:
             self._segmentPanel.showText(str(error))
             return
+        self._modelNote = ""
         self._follow(job, self._onSegmented)
 
     def _follow(self, activity: Activity, then: Callable[[Activity], None]) -> None:
@@ -254,6 +263,8 @@ class Controller:
         text = "\n".join(each for each in (job.result.message, kept) if each)
         self._segmentPanel.showText(text, [note for note in notes if note])
         showResult(job.result.segmentationNode)
+        self._choices.fold()
+        bringIntoView(self._ui.statusLabel, self._ui.batchCollapsibleButton)
 
     def _startBatch(self, inputs: Path, outputs: Path) -> BatchJob:
         """With the settings of the panel, as for one study."""
@@ -269,15 +280,16 @@ class Controller:
 
     def _onModelChosen(self, name: str) -> None:
         if self.parameters is not None and self.parameters.model != name:
-            self._areModelsKnown = False
+            self._areModelsKnown, self._modelNote = False, ""
             self._resultPanel.threshold.forget()  # another model's recommendation is not about the shown result
             self.parameters.model = name
 
     def _onModelUnknown(self, name: str) -> None:
-        """A scene of another version may name a model that is not in this one's index."""
+        """A scene of another version may name a model that is not in this one's index: said until a run begins."""
         self._onModelChosen("")
         text = _("The model '{name}' of this scene is not one of this version; 'Recommended' is chosen instead.")
-        self._segmentPanel.showText(text.format(name=name))
+        self._modelNote = text.format(name=name)
+        self._segmentPanel.showText(self._modelNote)
 
     def _diagnostics(self, findings: Sequence[Mapping[str, Any]]) -> str:
         settings = jobSettings(self.parameters) if self.parameters is not None else JobSettings()
@@ -306,7 +318,7 @@ def _policy(segmentationNode: Any) -> EditedPolicy:
     """Ask what to do with a segmentation that someone has corrected; closing the question keeps it."""
     if segmentationNode is None or not hasEditedTumour(segmentationNode):
         return EditedPolicy.KEEP
-    replace = slicer.util.confirmYesNoDisplay(
+    replace = isAgreed(
         _(
             "This segmentation was corrected by hand.\n\nReplace it by the new result?\n"
             "'No' keeps it and puts the new result into another segmentation.\n"

@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from BrainTumorSegLib.application.questions import isAgreed
 from BrainTumorSegLib.engine.errors import ModelError
 from BrainTumorSegLib.engine.models.index import ModelEntry, ModelIndex
 from BrainTumorSegLib.jobs.activity import ChildWork, State
@@ -77,14 +78,14 @@ class ModelsPanel:
     def onRemove(self) -> None:
         """Delete the selected model after a question."""
         entry = self._selected
-        if entry is not None and slicer.util.confirmOkCancelDisplay(
-            _("Delete the model {name} from this computer?").format(name=entry.title)
+        if entry is not None and isAgreed(
+            _("Delete the model {name} from this computer?").format(name=entry.title), _("Delete a model")
         ):
             self._begin("remove", entry.name)
 
     def onRemoveAll(self) -> None:
         """Delete all downloaded models after a question."""
-        if slicer.util.confirmOkCancelDisplay(_("Delete every downloaded model from this computer?")):
+        if isAgreed(_("Delete every downloaded model from this computer?"), _("Delete all models")):
             self._begin("removeAll")
 
     def onMirror(self) -> None:
@@ -185,7 +186,7 @@ def confirmDownload(entries: Sequence[ModelEntry], mirror: str, isDamaged: bool 
         source=mirror or _("the release page of BrainTumorSeg on GitHub"),
         licence=", ".join(sorted({entry.licence for entry in entries})),
     )
-    return bool(slicer.util.confirmOkCancelDisplay(text, _("Download a model")))
+    return isAgreed(text, _("Download a model"))
 
 
 def _title(entry: ModelEntry) -> str:

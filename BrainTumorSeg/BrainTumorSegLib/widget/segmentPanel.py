@@ -19,6 +19,10 @@ _LINE = 52
 """Characters of a note that fit into a line of the narrowest panel."""
 
 
+_FIRST_NOTES = 3
+"""As many lines as leave room for a result below them in a low window."""
+
+
 class SegmentPanel:
     """Shows one activity, or what is missing before one can start. ui: the widgets of the .ui by name."""
 
@@ -49,16 +53,17 @@ class SegmentPanel:
         self._ui.statusLabel.text = runningText(activity, self._secondsLeft(activity))
 
     def showText(self, text: str, notes: Sequence[str] = ()) -> None:
-        """What came of it, or what went wrong; below it what is to be noted, a line each, in full on demand."""
+        """What came of it, or what went wrong; below it the first notes, a line each, all in full on demand."""
         self._notes = tuple(notes)
         self._ui.statusLabel.text = text
         self._ui.notesButton.checked = False
         self._showNotes(False)
 
     def _showNotes(self, isFull: bool) -> None:
-        lines = self._notes if isFull else [textwrap.shorten(note, _LINE, placeholder="...") for note in self._notes]
-        say(self._ui.notesLabel, "\n".join(lines))
-        self._ui.notesButton.visible = any(len(note) > _LINE for note in self._notes)
+        first = [textwrap.shorten(note, _LINE, placeholder="...") for note in self._notes[:_FIRST_NOTES]]
+        say(self._ui.notesLabel, "\n".join(self._notes if isFull else first))
+        self._ui.notesButton.text = _("Notes in full ({count})").format(count=len(self._notes))
+        self._ui.notesButton.visible = tuple(first) != self._notes
 
     def restartClock(self) -> None:
         """Forget the pace of the activity before."""

@@ -164,10 +164,11 @@ def test_a_run_cancelled_before_it_starts_does_nothing(segmenter: Segmenter) -> 
         segmenter.segment(_study(), is_cancelled=lambda: True)
 
 
-def test_a_study_without_contrast_is_refused(segmenter: Segmenter) -> None:
+@pytest.mark.parametrize(("sequence", "name"), [("flair", "FLAIR"), ("t1", "T1"), ("t1c", "T1 with contrast")])
+def test_a_sequence_without_contrast_is_refused_by_name(segmenter: Segmenter, sequence: str, name: str) -> None:
     study = _study()
-    with pytest.raises(InputError, match="no contrast"):
-        segmenter.segment(replace(study, flair=np.full_like(study.flair, 3)))
+    with pytest.raises(InputError, match=f"^{name} has no contrast: almost all voxels have the value 3"):
+        segmenter.segment(replace(study, **{sequence: np.full_like(study.flair, 3)}))
 
 
 class _HungryNetwork(torch.nn.Module):

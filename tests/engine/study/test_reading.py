@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.errors import Cancelled, GeometryError, InputError, Remedy
 from BrainTumorSegLib.engine.sample.study import SamplePaths
-from BrainTumorSegLib.engine.study.alignment import by_header, by_registration
+from BrainTumorSegLib.engine.study.alignment import Alignment, by_evidence, by_header, by_registration
 from BrainTumorSegLib.engine.study.geometry import Geometry
 from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study, study_from_images
 from head_phantom import head
@@ -66,6 +66,12 @@ def test_missing_sequences_stay_none(tmp_path: Path) -> None:
     assert study.t1 is None
     assert study.t1c is None
     assert set(study.sources) == {"flair"}
+
+
+@pytest.mark.parametrize("alignment", [by_registration, by_evidence, by_header])
+def test_registration_that_was_asked_for_and_has_nothing_to_do_is_said(alignment: Alignment) -> None:
+    said = "There was nothing to register to FLAIR: no T1 and no T1 with contrast was given."
+    assert study_from_images(head(), alignment=alignment).warnings == ((said,) if alignment is by_registration else ())
 
 
 def test_other_sequences_come_onto_the_grid_of_flair(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class Scale:
     masked: np.float32 | None
 
     @classmethod
-    def of(cls, volume: Array) -> Self:
+    def of(cls, volume: Array, name: str = "The image") -> Self:
         """The scale of a sequence of at least two dimensions: finite numbers of any real type, any axis order and unit.
 
         Voxels that equal the median of the volume's faces, where these make up a fifth of the volume or more, count as
@@ -46,14 +46,14 @@ class Scale:
         quarter of the way from there to the 99.5th percentile), which is brain in heads with and without skull: so
         both get the same scale. Takes as much memory as the volume once more.
 
-        Raises InputError if all voxels have one value.
+        Raises InputError, which calls the sequence ``name``, if all voxels have one value.
         """
         masked = _masked_value(volume)
         inside = _inside(volume, masked)
         low, high = np.percentile(inside, (_LOW_PERCENTILE, _HIGH_PERCENTILE), overwrite_input=True)
         if not high > low:
             raise InputError(
-                f"The image has no contrast: almost all voxels have the value {float(volume.flat[0]):g}.",
+                f"{name} has no contrast: almost all voxels have the value {float(volume.flat[0]):g}.",
                 "Choose a series that shows the head.",
             )
         bright = int(np.count_nonzero(inside > low + _DARK_FRACTION * (high - low)))

@@ -16,6 +16,7 @@ from BrainTumorSegLib.engine.inference.normalisation import BACKGROUND, Scale
 from BrainTumorSegLib.engine.inference.view import View
 from BrainTumorSegLib.engine.networks.inputs import CHANNELS, SEQUENCES, SIZE_PX
 from BrainTumorSegLib.engine.study.axial import AxialOrder
+from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.engine.study.slabs import slabs
 from BrainTumorSegLib.engine.study.study import Study
 
@@ -105,19 +106,19 @@ def prepare(study: Study) -> AxialSlices:
 
     A missing sequence is filled with FLAIR, exactly as in the training data. Slices are axial whatever the
     acquisition: the array axis closest to the patient's superior axis becomes the slice axis, without interpolation.
-    Raises InputError for a sequence without contrast.
+    Raises InputError that names a sequence without contrast.
     """
     order = AxialOrder.of(study.geometry)
-    scale = Scale.of(study.flair)
+    scale = Scale.of(study.flair, Role.FLAIR.label)
     view = _view_of(order.to_axial(study.flair), scale, order)
     sequences = np.empty((len(SEQUENCES), view.slices, SIZE_PX, SIZE_PX), np.float32)
     t1, flair, t1c = sequences
     view.bring_scaled(study.flair, scale.apply, BACKGROUND, flair)
-    for array, slices in ((study.t1, t1), (study.t1c, t1c)):
+    for role, array, slices in ((Role.T1, study.t1, t1), (Role.T1C, study.t1c, t1c)):
         if array is None:
             slices[:] = flair
         else:
-            view.bring_scaled(array, Scale.of(array).apply, BACKGROUND, slices)
+            view.bring_scaled(array, Scale.of(array, role.label).apply, BACKGROUND, slices)
     return AxialSlices(sequences, neighbour_step(view.slices, order.spacing_mm[0]), view)
 
 

@@ -19,7 +19,7 @@ from BrainTumorSegLib.engine.study.acceptance import (
     finite_voxels,
     thick_slice_warnings,
 )
-from BrainTumorSegLib.engine.study.alignment import Alignment, IsCancelled, by_evidence, onto_flair
+from BrainTumorSegLib.engine.study.alignment import Alignment, IsCancelled, by_evidence, by_registration, onto_flair
 from BrainTumorSegLib.engine.study.compressed import check_compressed
 from BrainTumorSegLib.engine.study.endings import IMAGE_ENDINGS, NIFTI_ENDINGS
 from BrainTumorSegLib.engine.study.geometry import Geometry, voxels_of
@@ -56,9 +56,9 @@ def never() -> bool:
 def read_study(paths: StudyPaths, alignment: Alignment = by_evidence, is_cancelled: IsCancelled = never) -> Study:
     """Reads a study and brings T1 and T1c to FLAIR's grid.
 
-    alignment: how their place is found; a motion and a poor overlap are each a warning. Raises InputError or
-    GeometryError, each with what to do, for a file that is missing, unreadable, of another format, or not a usable
-    volume; Cancelled.
+    alignment: how their place is found; a motion, a poor overlap, and nothing to register where that was asked for, are
+    each a warning. Raises InputError or GeometryError, each with what to do, for a file that is missing, unreadable, of
+    another format, or not a usable volume; Cancelled.
     """
     return _assemble(_read_all(paths, is_cancelled), alignment, is_cancelled)
 
@@ -105,6 +105,8 @@ def _assemble(sequences: Iterator[_Sequence], alignment: Alignment, is_cancelled
         remedies |= dict.fromkeys(aligned.remedies)
         if aligned.motion is not None:
             motions[other.role.value] = aligned.motion
+    if alignment is by_registration and len(arrays) == 1:
+        warnings.append("There was nothing to register to FLAIR: no T1 and no T1 with contrast was given.")
     return Study(
         arrays[Role.FLAIR],
         geometry,
