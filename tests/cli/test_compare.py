@@ -37,6 +37,18 @@ def test_json_holds_every_number(files: list[str], capsys: pytest.CaptureFixture
     assert found["change_ml"] > 0
 
 
+def test_no_change_has_no_minus(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One voxel of 2.5 mm3 less: rounded, that is nothing."""
+    image = sitk.ReadImage(files[0])
+    array = sitk.GetArrayFromImage(image)
+    array[tuple(index[0] for index in array.nonzero())] = 0
+    one_less = sitk.GetImageFromArray(array)
+    one_less.CopyInformation(image)
+    sitk.WriteImage(one_less, str(tmp_path / "less.nrrd"))
+    assert main(["compare", files[0], str(tmp_path / "less.nrrd")]) == 0
+    assert "+0.00 mL (-0.2 %)" in capsys.readouterr().out
+
+
 def test_missing_file_is_one_line(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", files[0], "gone.nrrd"]) == 2
     assert capsys.readouterr().err == "braintumorseg: The labelmap gone.nrrd does not exist. Check the path.\n"

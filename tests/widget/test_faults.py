@@ -168,7 +168,7 @@ def test_time_in_which_slicer_itself_stood_still_is_not_held_against_the_engine(
 def test_an_engine_deaf_to_cancel_is_ended(
     shell: Any, panel: Any, click: Any, study: dict[str, Any], engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("BrainTumorSegLib.jobs.segmentationJob.CANCEL_PATIENCE_S", 0.2)
+    monkeypatch.setattr("BrainTumorSegLib.jobs.engineJob.CANCEL_PATIENCE_S", 0.2)
     engine(stage_s=30, deaf=True)
     begin_pid = None
     panel.ui.guessButton.click()

@@ -34,13 +34,18 @@ def _run(arguments: argparse.Namespace) -> int:
         print(json.dumps(asdict(found), indent=2, allow_nan=False))
         return 0
     distance = "none, for one is empty" if found.hd95_mm is None else f"{found.hd95_mm:.2f} mm"
-    percent = "" if found.change_percent is None else f" ({found.change_percent:+.1f} %)"
+    percent = "" if found.change_percent is None else f" ({_signed(found.change_percent, 1)} %)"
     print(f"Dice          {found.dice:.4f}")
     print(f"HD95          {distance}")
     print(f"volume        {found.first_ml:.2f} mL, then {found.second_ml:.2f} mL")
-    print(f"change        {found.change_ml:+.2f} mL{percent}")
+    print(f"change        {_signed(found.change_ml, 2)} mL{percent}")
     print(f"only in A     {found.only_first_ml:.2f} mL")
     print(f"only in B     {found.only_second_ml:.2f} mL")
     if found.outside_ml > 0:
         print(f"outside A     {found.outside_ml:.2f} mL of B, which no number but its volume counts")
     return 0
+
+
+def _signed(value: float, decimals: int) -> str:
+    """With its sign, as rounded: nothing is never negative."""
+    return f"{round(value, decimals) + 0.0:+.{decimals}f}"

@@ -168,10 +168,17 @@ def test_corrected_result_is_semiautomatic_and_names_who_corrected(tmp_path: Pat
     assert str(dataset.ContentCreatorName).rstrip("^") == name
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 64, "two\nlines", "back\\slash"])
+def test_corrected_result_without_a_name_is_semiautomatic_too(tmp_path: Path) -> None:
+    write_series(tmp_path / "flair", GRIDS["oblique"], SeriesDescription="FLAIR")
+    dataset = pydicom.dcmread(written(tmp_path / "flair", GRIDS["oblique"], by=""))
+    assert dataset.SegmentSequence[0].SegmentAlgorithmType == "SEMIAUTOMATIC"
+    assert not dataset.get("ContentCreatorName")
+
+
+@pytest.mark.parametrize("name", ["x" * 64, "two\nlines", "back\\slash"])
 def test_names_that_dicom_cannot_hold_are_refused(tmp_path: Path, name: str) -> None:
     write_series(tmp_path / "flair", GRIDS["oblique"], SeriesDescription="FLAIR")
-    with pytest.raises(InputError, match="can't be written.*Give a name of 1 to 63 letters"):
+    with pytest.raises(InputError, match="can't be written.*Give a name of at most 63 letters"):
         written(tmp_path / "flair", GRIDS["oblique"], by=name)
 
 
@@ -239,7 +246,7 @@ def test_of_two_echoes_the_one_that_was_segmented_is_referred_to(tmp_path: Path)
     shutil.which("dciodvfy") is None and os.environ.get("CI") != "true",
     reason="needs dciodvfy, of Debian's package dicom3tools; in CI it has to be there",
 )
-@pytest.mark.parametrize("corrected_by", [None, "Jane Möller"], ids=["automatic", "corrected"])
+@pytest.mark.parametrize("corrected_by", [None, "Jane Möller", ""], ids=["automatic", "corrected", "no name"])
 @pytest.mark.parametrize("tumour_there", [True, False], ids=["tumour", "empty"])
 @pytest.mark.parametrize("enhanced", [False, True], ids=["series", "multi-frame"])
 def test_dciodvfy_finds_no_error(tmp_path: Path, enhanced: bool, tumour_there: bool, corrected_by: str | None) -> None:

@@ -13,8 +13,10 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.errors import GeometryError, InputError, OutputError
-from BrainTumorSegLib.engine.measurement.lesions import find_lesions
+from BrainTumorSegLib.engine.errors import Cancelled, GeometryError, InputError, OutputError
+from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
+from BrainTumorSegLib.engine.measurement.measure import slice_scores
+from BrainTumorSegLib.engine.measurement.review_order import review_order
 from BrainTumorSegLib.engine.output.report import build_report, report_schema
 from BrainTumorSegLib.engine.output.writing import write_segmentation
 from BrainTumorSegLib.engine.service.handover import HandOver, HandOverPaths, hand_over
@@ -62,6 +64,39 @@ def test_every_file_is_of_the_corrected_labelmap(job: HandOver) -> None:
     assert job.outputs.by_name()["page"].read_bytes().startswith(b"%PDF")
 
 
+def test_slices_to_review_are_those_of_the_corrected_labelmap(job: HandOver, tmp_path: Path) -> None:
+    """Measured from the same voxels by the functions of a run, with a probability that doubts the first lesion."""
+    geometry = read_study(StudyPaths(job.flair)).geometry
+    drawn = Volume.of_image(sitk.ReadImage(str(job.labelmap))).array > 0
+    probability = np.where(drawn, 0.7, 0.1).astype(np.float32)
+    sitk.WriteImage(Volume(probability, geometry).to_image(), str(tmp_path / "probability.nrrd"))
+    report = hand_over(replace(job, probability=tmp_path / "probability.nrrd"))
+    measures = slice_measures(drawn, probability, geometry)
+    scores = [each["tumour_probability"] for each in job.report["slices"]]
+    order = review_order(slice_scores(measures, scores, [True] * len(scores)))
+    assert [each["index"] for each in report["review"]] == [need.index for need in order]
+    assert [each["need_mm2"] for each in report["review"]] == pytest.approx([n.need_mm2 for n in order], abs=0.01)
+    assert report["review"] != job.report["review"]
+
+
+def test_without_a_probability_a_changed_outline_has_no_doubts(job: HandOver) -> None:
+    before = job.report["slices"]
+    report = hand_over(job)
+    jsonschema.validate(report, report_schema())
+    for one, was in zip(report["slices"], before, strict=True):
+        is_same = one["area_mm2"] == was["area_mm2"]
+        assert one["doubtful_area_mm2"] == (was["doubtful_area_mm2"] if is_same else 0.0)
+    assert {each["index"] for each in report["review"]} == set(range(len(before)))
+
+
+def test_cancel_leaves_nothing(job: HandOver) -> None:
+    stages: list[str] = []
+    with pytest.raises(Cancelled):
+        hand_over(job, lambda stage, _fraction: stages.append(stage), lambda: stages[-1:] == ["write"])
+    assert stages == ["read", "write"]
+    assert written(job) == []
+
+
 def test_worker_does_the_same(job: HandOver, tmp_path: Path) -> None:
     events: list[tuple[str, dict[str, object]]] = []
     request = {
@@ -72,8 +107,9 @@ def test_worker_does_the_same(job: HandOver, tmp_path: Path) -> None:
         **{"dicom_seg": str(tmp_path / "worker.dcm"), "page": str(tmp_path / "worker.html")},
     }
     WorkerCommands().table()["hand_over"](request, lambda event, **content: events.append((event, content)), bool)
-    ((event, content),) = events
+    event, content = events[-1]
     assert event == "done"
+    assert [each["stage"] for name, each in events if name == "progress"] == ["read", "write", "write"]
     assert content["files"] == {"dicom_seg": str(tmp_path / "worker.dcm"), "page": str(tmp_path / "worker.html")}
     assert "3 of 12 slices reviewed" in (tmp_path / "worker.html").read_text(encoding="utf-8")
 

@@ -40,7 +40,8 @@ def save_dicom_seg(
     """Write a mask as a binary DICOM segmentation with one segment; an empty mask gives one with empty frames.
 
     mask: bool, on the series' own voxels (see ``place_on``). report: as ``build_report`` gives it; the models and
-    settings in it are named. corrected_by: who edited the mask since, which makes it SEMIAUTOMATIC; None is AUTOMATIC.
+    settings in it are named. corrected_by: who edited the mask since, "" for somebody without a name; either makes it
+    SEMIAUTOMATIC. None, for nobody, is AUTOMATIC.
     Raises GeometryError for another grid, InputError for a name that DICOM can't hold.
     """
     import highdicom
@@ -66,7 +67,7 @@ def save_dicom_seg(
             device_serial_number=report["models"]["segmentation"]["sha256"],
             content_label="TUMOUR",
             content_description="Tumour outlined for research; not a medical device",
-            content_creator_name=None if corrected_by is None else _person_name(corrected_by),
+            content_creator_name=_person_name(corrected_by) if corrected_by else None,
             series_description="Tumour (BrainTumorSeg)",
             transfer_syntax_uid=ExplicitVRLittleEndian,
         )
@@ -76,12 +77,12 @@ def save_dicom_seg(
 
 
 def checked_name(name: str) -> str:
-    """A person's name as DICOM holds it, trimmed. Raises InputError for an empty, long or multi-line one."""
+    """A person's name as DICOM holds it, trimmed; "" is nobody's. Raises InputError for a long or multi-line one."""
     name = name.strip()
-    if not name or len(name) > _LONGEST_NAME or "\\" in name or not name.isprintable():
+    if len(name) > _LONGEST_NAME or "\\" in name or not name.isprintable():
         raise InputError(
             f"The name {name!r} of whoever corrected the segmentation can't be written.",
-            f"Give a name of 1 to {_LONGEST_NAME} letters on one line, without backslashes.",
+            f"Give a name of at most {_LONGEST_NAME} letters on one line, without backslashes.",
         )
     return name
 

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from BrainTumorSegLib import __version__
 from BrainTumorSegLib.engine.errors import DefectError, InputError
-from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
+from BrainTumorSegLib.engine.measurement.lesions import SliceMeasure, find_lesions, slice_measures
 from BrainTumorSegLib.engine.measurement.result import Lesion, Result, SliceScore, summarise, summary_of
-from BrainTumorSegLib.engine.measurement.review_order import ReviewNeed
+from BrainTumorSegLib.engine.measurement.review_order import ReviewNeed, review_order
 from BrainTumorSegLib.engine.models.index import ModelProvenance
 from BrainTumorSegLib.engine.settings import settings_schema
 from BrainTumorSegLib.engine.study.geometry import Geometry
@@ -70,28 +70,47 @@ def build_report(result: Result) -> dict[str, Any]:
     }
 
 
-def remeasured(report: Mapping[str, Any], mask: npt.NDArray[np.bool_], geometry: Geometry) -> dict[str, Any]:
+def remeasured(
+    report: Mapping[str, Any],
+    mask: npt.NDArray[np.bool_],
+    geometry: Geometry,
+    probability: npt.NDArray[np.float32] | None = None,
+) -> dict[str, Any]:
     """A report with everything that follows from the mask measured again, the rest as it was.
 
-    mask: bool [K, J, I] on ``geometry``, as somebody may have corrected it. The order for review stays that of the
-    outline which the engine drew. Raises InputError where the report is of a study with other slices.
+    mask: bool [K, J, I] on ``geometry``, as somebody may have corrected it. probability: float32 [K, J, I], 0-1, of the
+    run; without it nothing is known about the outline of a slice that was changed, and its doubtful area is 0. Raises
+    InputError where the report is of a study with other slices.
     """
     lesions = find_lesions(mask, geometry)
-    measures = slice_measures(mask, np.zeros(mask.shape, np.float32), geometry)
+    measures = slice_measures(mask, np.zeros(mask.shape, np.float32) if probability is None else probability, geometry)
     if len(measures) != len(report["slices"]):
         raise InputError(
             f"FLAIR has {len(measures)} slices, but the report is of {len(report['slices'])}.",
             "Give the report of the run that made the segmentation.",
         )
     volume_ml = float(mask.sum()) * geometry.voxel_volume_ml
-    areas = [_rounded(measure.area_mm2, 3) for measure in measures]
+    slices = [
+        _slice_again(before, measure, has_probability=probability is not None)
+        for before, measure in zip(report["slices"], measures, strict=True)
+    ]
     return {
         **report,
         "summary": summary_of(lesions, volume_ml, len(measures)),
         "volume_ml": _rounded(volume_ml, 3),
         "lesions": [_lesion(lesion) for lesion in lesions],
-        "slices": [{**one, "area_mm2": area} for one, area in zip(report["slices"], areas, strict=True)],
+        "slices": slices,
+        "review": [_need(need) for need in review_order([SliceScore(**each) for each in slices])],
     }
+
+
+def _slice_again(before: Mapping[str, Any], measure: SliceMeasure, *, has_probability: bool) -> dict[str, Any]:
+    """A slice of a report with what its mask says now."""
+    area_mm2, doubtful_mm2 = _rounded(measure.area_mm2, 3), _rounded(measure.doubtful_area_mm2, 3)
+    if not has_probability:
+        doubtful_mm2 = before["doubtful_area_mm2"] if area_mm2 == before["area_mm2"] else 0.0
+    now = {"area_mm2": area_mm2, "doubtful_area_mm2": doubtful_mm2, "reaches_edge": measure.reaches_edge}
+    return {**before, **now}
 
 
 def report_schema() -> dict[str, Any]:

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.files import atomic_path
 from BrainTumorSegLib.engine.measurement.strokes import Strokes, refine_by_strokes
-from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
+from BrainTumorSegLib.engine.study.geometry import Volume
 from BrainTumorSegLib.engine.study.labelmap import read_labelmap, read_labels
 from BrainTumorSegLib.engine.study.lattice import place_on
+from BrainTumorSegLib.engine.study.probability import read_probability
 from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
 
 TUMOUR_LABEL, BACKGROUND_LABEL = 1, 2
@@ -46,16 +45,8 @@ def refine(job: RefineJob) -> int:
     mask = place_on(read_labelmap(job.labelmap), geometry).astype(bool)
     drawn = place_on(read_labels(job.strokes), geometry)
     strokes = Strokes(drawn == TUMOUR_LABEL, drawn == BACKGROUND_LABEL)
-    probability = _probability(job.probability, geometry)
+    probability = read_probability(job.probability, geometry)
     refined = refine_by_strokes(study.flair, probability, mask, strokes, geometry, job.reviewed)
     with atomic_path(job.output) as temporary:
         sitk.WriteImage(Volume(refined, geometry).to_image(), str(temporary), useCompression=True)
     return int(np.count_nonzero(refined != mask))
-
-
-def _probability(path: Path, geometry: Geometry) -> npt.NDArray[np.float32]:
-    try:
-        image = sitk.ReadImage(str(path), sitk.sitkFloat32)
-    except RuntimeError as error:
-        raise InputError(f"The probability volume {path} can't be read.", "Segment the study again.") from error
-    return place_on(Volume.of_image(image), geometry).astype(np.float32)

@@ -87,11 +87,11 @@ class WorkerCommands:
         self._segmenters = self._segmenters or SegmenterCache(self._open_store)
         return self._segmenters
 
-    def _hand_over(self, request: Request, send: Send, _is_cancelled: Callable[[], bool]) -> None:
+    def _hand_over(self, request: Request, send: Send, is_cancelled: Callable[[], bool]) -> None:
         from BrainTumorSegLib.engine.service.handover import hand_over
 
         job = parse_hand_over(request)
-        report = hand_over(job)
+        report = hand_over(job, ThrottledProgress(send), is_cancelled)
         send("done", report=report, files={name: str(path) for name, path in job.outputs.by_name().items()})
 
     def _compare(self, request: Request, send: Send, _is_cancelled: Callable[[], bool]) -> None:
@@ -164,7 +164,7 @@ def parse_study(request: Request) -> StudyTask:
 
 
 _HAND_OVER: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("flair", "labelmap", "corrected_by", "picture_3d"), (str,)),
+    **dict.fromkeys(("flair", "labelmap", "probability", "corrected_by", "picture_3d"), (str,)),
     **dict.fromkeys(("dicom_seg", "page", "lesions", "slices"), (str,)),
     "series": (list,),
     "report": (dict,),
@@ -183,6 +183,7 @@ def parse_hand_over(request: Request) -> HandOver:
         labelmap=Path(given["labelmap"]),
         report=given["report"],
         outputs=HandOverPaths(**outputs),
+        probability=_path(given.get("probability")),
         corrected_by=given.get("corrected_by"),
         series=tuple(Path(str(each)) for each in given.get("series", ())),
         picture_3d=_path(given.get("picture_3d")),

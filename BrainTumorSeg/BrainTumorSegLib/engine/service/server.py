@@ -8,9 +8,10 @@ Requests carry ``id`` and ``command``:
 - ``study``, one study of a batch (``engine/service/cohort/task.py``): ``study``, ``folder``, ``batch``, ``inputs_key``,
   ``flair`` and, each optional, ``t1``, ``t1c``, ``with_probability`` and the settings; answered by its ``row``;
 - ``load`` with ``model`` and ``device``, each optional: loads the network and says the ``device``;
-- ``hand_over`` with ``flair``, ``labelmap``, ``report`` (an object) and, each optional or null, ``corrected_by``,
-  ``series`` (a list of files or folders), ``picture_3d``, ``reviewed``, ``dicom_seg``, ``page``, ``lesions``,
-  ``slices``: files of a segmentation as it is now, answered by its ``report`` and ``files``;
+- ``hand_over`` with ``flair``, ``labelmap``, ``report`` (an object) and, each optional or null, ``probability``,
+  ``corrected_by`` ("" for somebody without a name), ``series`` (a list of files or folders), ``picture_3d``,
+  ``reviewed``, ``dicom_seg``, ``page``, ``lesions``, ``slices``: files of a segmentation as it is now, answered by its
+  ``report`` and ``files``;
 - ``compare`` with ``first`` and ``second``, two labelmap files: answered by its ``comparison``;
 - ``refine`` with ``flair``, ``probability``, ``labelmap``, ``strokes`` (labels 1 tumour, 2 background), ``output`` and,
   optional, ``reviewed`` (slices from 0 that never change): answered by ``changed_voxels`` and ``files``;

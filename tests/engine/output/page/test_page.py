@@ -104,10 +104,15 @@ def test_empty_result_is_said_in_words(tmp_path: Path, ending: str) -> None:
 
 
 @both
-def test_correction_names_who_and_drops_the_reasons_of_the_old_outline(tmp_path: Path, ending: str) -> None:
+def test_correction_names_who(tmp_path: Path, ending: str) -> None:
     words = written(tmp_path, ending, request(corrected_by="Jane Möller", reviewed=7))
     assert "Corrected by Jane Möller. 7 of 18 slices reviewed." in words
-    assert "Look at these slices first" not in words
+
+
+@both
+def test_correction_without_a_name_is_no_untouched_outline(tmp_path: Path, ending: str) -> None:
+    words = written(tmp_path, ending, request(corrected_by="  "))
+    assert "Corrected by somebody who gave no name." in words
 
 
 @both

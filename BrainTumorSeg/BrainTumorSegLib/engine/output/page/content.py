@@ -45,8 +45,9 @@ class PageRequest:
     """What the page is made of.
 
     report: as ``build_report`` gives it, measured on ``mask``. flair: the volume behind the outlines. mask: bool
-    [K, J, I] on its grid. corrected_by: who edited the mask since; None for nobody. picture_3d: a PNG of the tumour
-    in 3D, as 3D Slicer saves one. reviewed: how many slices someone has ticked off, None where nobody kept count.
+    [K, J, I] on its grid. corrected_by: who edited the mask since, "" for somebody without a name; None for nobody.
+    picture_3d: a PNG of the tumour in 3D, as 3D Slicer saves one. reviewed: how many slices someone has ticked off,
+    None where nobody kept count.
     """
 
     report: Mapping[str, Any]
@@ -108,8 +109,7 @@ def page_content(request: PageRequest) -> PageContent:
         gate=float(report["settings"]["gate"]),
         lesions=tuple(lesions[:MOST_LESIONS]),
         more_lesions=max(0, len(lesions) - MOST_LESIONS),
-        # Of the outline as the engine drew it: after a correction its reasons may be gone.
-        to_review=_to_review(report) if corrected_by is None else (),
+        to_review=_to_review(report),
         review_words=_review_words(corrected_by, request.reviewed, len(slices)),
         made_by=_made_by(report),
         warnings=tuple(warnings),
@@ -151,7 +151,10 @@ def _to_review(report: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
 
 
 def _review_words(corrected_by: str | None, reviewed: int | None, slices: int) -> str:
-    by = "No one has corrected this outline." if corrected_by is None else f"Corrected by {corrected_by}."
+    if corrected_by is None:
+        by = "No one has corrected this outline."
+    else:
+        by = f"Corrected by {corrected_by or 'somebody who gave no name'}."
     return by if reviewed is None else f"{by} {reviewed} of {slices} slices reviewed."
 
 

@@ -1,0 +1,25 @@
+"""A run's probability volume, read again for what is computed of it later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
+from BrainTumorSegLib.engine.study.lattice import place_on
+
+
+def read_probability(path: Path, geometry: Geometry) -> npt.NDArray[np.float32]:
+    """float32 [K, J, I] on ``geometry``, FLAIR's grid, as the file holds it.
+
+    Raises InputError for a file that can't be read, GeometryError for one on other voxels.
+    """
+    try:
+        image = sitk.ReadImage(str(path), sitk.sitkFloat32)
+    except RuntimeError as error:
+        raise InputError(f"The probability volume {path} can't be read.", "Segment the study again.") from error
+    return place_on(Volume.of_image(image), geometry).astype(np.float32)
