@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
+import select
+import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -122,19 +126,74 @@ def serving(certificate: Path | None = None, key: Path | None = None) -> Iterato
         def log_message(self, *_arguments: Any) -> None:
             """Say nothing."""
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with _running(Handler) as http:
+        scheme = "http"
+        if certificate is not None:
+            scheme = "https"
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate, key)
+            http.socket = context.wrap_socket(http.socket, server_side=True)
+        server.address = f"{scheme}://127.0.0.1:{http.server_address[1]}"
+        try:
+            yield server
+        finally:
+            server.stopped.set()
+
+
+@contextlib.contextmanager
+def proxying(user: str, password: str) -> Iterator[tuple[str, list[str]]]:
+    """A proxy that connects only who names this user and password; its HOST:PORT, and the targets that were refused."""
+    expected = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    refused: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            if self.headers.get("Proxy-Authorization") != expected:
+                refused.append(self.path)
+                self.send_response(407)
+                self.send_header("Proxy-Authenticate", 'Basic realm="hospital"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            host, port = self.path.rsplit(":", 1)
+            with socket.create_connection((host, int(port)), timeout=10) as beyond:
+                self.send_response(200)
+                self.end_headers()
+                _relay(self.connection, beyond)
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Say nothing."""
+
+    with _running(Handler) as http:
+        yield f"127.0.0.1:{http.server_address[1]}", refused
+
+
+def _relay(here: socket.socket, beyond: socket.socket) -> None:
+    other = {here: beyond, beyond: here}
+    while ready := select.select(list(other), [], [], 30)[0]:
+        for end in ready:
+            piece = end.recv(64 * 1024)
+            if not piece:
+                return
+            other[end].sendall(piece)
+
+
+@contextlib.contextmanager
+def _running(handler: type[BaseHTTPRequestHandler]) -> Iterator[ThreadingHTTPServer]:
+    http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     http.daemon_threads = True
-    scheme = "http"
-    if certificate is not None:
-        scheme = "https"
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        http.socket = context.wrap_socket(http.socket, server_side=True)
-    server.address = f"{scheme}://127.0.0.1:{http.server_address[1]}"
     threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
-        yield server
+        yield http
     finally:
-        server.stopped.set()
         http.shutdown()
         http.server_close()
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for 127.0.0.1, as an institution's inspecting proxy would show, and its key."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*command, "-out", str(certificate), "-keyout", str(key)], check=True, capture_output=True)
+    return certificate, key

@@ -7,7 +7,8 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,23 @@ def forbidden_folder() -> Iterator[Path]:
     if was_root:
         os.seteuid(0)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def second_user() -> Callable[[], AbstractContextManager[None]]:
+    """Makes this process another user's during a block; only root can."""
+    if os.name != "posix" or os.geteuid() != 0:
+        pytest.skip("becoming another user needs root on POSIX")
+
+    @contextmanager
+    def become() -> Iterator[None]:
+        os.seteuid(NOBODY)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+
+    return become
 
 
 @pytest.fixture

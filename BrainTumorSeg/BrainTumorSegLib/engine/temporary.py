@@ -21,6 +21,9 @@ from pathlib import Path
 TEMPORARY_PREFIX = ".braintumorseg-"
 """Begins the name of every file that is only half written."""
 
+SHARED_LOCK = 0o666
+"""Permissions of a lock file: whoever may write into its folder has to be able to wait for it, whoever made it."""
+
 _NAME = re.compile(
     rf"{re.escape(TEMPORARY_PREFIX)}([0-9a-f]{{8}})-([0-9]{{1,9}})-([0-9]{{1,20}})-[0-9a-f]{{8}}(?:\..*)?"
 )

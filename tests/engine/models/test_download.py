@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
-import subprocess
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from BrainTumorSegLib.engine.errors import Cancelled, ModelError
 from BrainTumorSegLib.engine.models.download import DownloadSettings, bring_file
 from BrainTumorSegLib.engine.models.index import ModelEntry
 from BrainTumorSegLib.engine.networks.registry import Task
-from model_server import ModelServer, make_content, make_entry, serving
+from model_server import ModelServer, make_certificate, make_content, make_entry, proxying, serving
 
 CONTENT = make_content(200_000)
 QUICK = DownloadSettings(connect_timeout_s=2, read_timeout_s=0.3, attempts=2)
@@ -27,6 +28,25 @@ def server() -> Iterator[ModelServer]:
     with serving() as running:
         running.files["/model-1.0.0.zip"] = CONTENT
         yield running
+
+
+@pytest.fixture
+def secure_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelServer]:
+    """One that is trusted, and asked through a proxy if the environment names one."""
+    if shutil.which("openssl") is None:
+        pytest.skip("making a certificate needs openssl")
+    certificate, key = make_certificate(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    with serving(certificate, key) as running:
+        running.files["/model-1.0.0.zip"] = CONTENT
+        yield running
+
+
+def use_proxy(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, address)
 
 
 @pytest.fixture(autouse=True)
@@ -184,37 +204,81 @@ def test_a_secure_connection_that_breaks_is_said(server: ModelServer, tmp_path: 
 
 
 def test_a_certificate_of_ones_own_is_refused_until_it_is_trusted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    secure_server: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    certificate, key = make_certificate(tmp_path)
-    with serving(certificate, key) as server:
-        server.files["/model-1.0.0.zip"] = CONTENT
+    with monkeypatch.context() as untrusting:
+        untrusting.delenv("REQUESTS_CA_BUNDLE")
         with pytest.raises(ModelError, match="certificate of 127.0.0.1 could not be verified.*REQUESTS_CA_BUNDLE"):
-            bring(server.address, tmp_path, QUICK)
-        assert server.requests == []
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-        assert bring(server.address, tmp_path, QUICK) == CONTENT
-
-
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1, as an institution's inspecting proxy would show, and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("making a certificate needs openssl")
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
-    subprocess.run([*command, "-out", str(certificate), "-keyout", str(key)], check=True, capture_output=True)
-    return certificate, key
+            bring(secure_server.address, tmp_path, QUICK)
+    assert secure_server.requests == []
+    assert bring(secure_server.address, tmp_path, QUICK) == CONTENT
 
 
 def test_the_environments_proxy_is_used_and_its_failure_said(
     server: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", server.address)
-    monkeypatch.setenv("https_proxy", server.address)
+    use_proxy(monkeypatch, server.address)
     with pytest.raises(ModelError, match="the proxy on the way to models.invalid failed.*HTTPS_PROXY"):
         bring("https://models.invalid", tmp_path, QUICK)
     assert [path for path, _ in server.requests] == ["models.invalid:443"]
+
+
+USER, PASSWORD = "dr.jorg", "s3cret@ward/7"
+
+
+@pytest.mark.parametrize("form", ["http://dr.jorg:s3cret%40ward%2F7@{}", "http://{}", "http://dr.jorg:s3cret%40@{}"])
+def test_a_proxy_is_told_the_environment_s_password_and_nobody_else_is(
+    secure_server: ModelServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    form: str,
+) -> None:
+    said = ""
+    with proxying(USER, PASSWORD) as (address, refused), caplog.at_level(logging.DEBUG):
+        use_proxy(monkeypatch, form.format(address))
+        try:
+            assert bring(secure_server.address, tmp_path, QUICK) == CONTENT
+        except ModelError as error:
+            said = "".join(traceback.format_exception(error))
+    is_right = "%2F" in form
+    assert bool(refused) is not is_right
+    assert is_right or "the proxy on the way to 127.0.0.1 wants another user name and password" in said
+    assert is_right or "Set HTTPS_PROXY to http://NAME:PASSWORD@HOST:PORT, with %40 for each @" in said
+    assert "Proxy-Authorization" not in str(secure_server.requests)
+    assert not any(word in said + caplog.text for word in ("s3cret", "ward", "jorg"))
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://jo:s3cret/ward@127.0.0.1:9",
+        "http://jo:s3cret#ward@127.0.0.1:9",
+        "http://jo:s3cret[@127.0.0.1:9",
+        "http://jo:s3cret@",
+        "http://jo:s3cret@127.0.0.1:port",
+        "jo:s3cret@127.0.0.1:9",
+        "socks5://jo:s3cret@127.0.0.1:9",
+        "http:///jo:s3cret",
+    ],
+)
+def test_a_proxy_that_can_be_none_is_said_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    use_proxy(monkeypatch, proxy)
+    with pytest.raises(ModelError, match="the setting HTTPS_PROXY is no address of a proxy.*%2F for /") as caught:
+        bring("https://models.invalid", tmp_path, QUICK)
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_proxy_may_be_named_by_host_and_port_alone(
+    secure_server: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with proxying("", "") as (address, refused):
+        use_proxy(monkeypatch, address)
+        with pytest.raises(ModelError, match="wants another user name"):
+            bring(secure_server.address, tmp_path, QUICK)
+        assert refused == [secure_server.address.removeprefix("https://")]
 
 
 def test_a_cancel_is_seen_while_the_server_stalls(server: ModelServer, tmp_path: Path) -> None:

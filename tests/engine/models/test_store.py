@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -393,6 +396,65 @@ def test_two_processes_that_download_at_once_share_one_transfer(
     assert cached(store).read_bytes() == CONTENT
     assert len(server.requests) == 1
     assert names_in(store.cache_folder) == ["flair-1.0.0.zip"]
+
+
+@pytest.fixture
+def shared(store: ModelStore, server: ModelServer) -> Iterator[ModelStore]:
+    """A store in a folder that others reach, with both models published."""
+    server.files["/slices-1.0.0.zip"] = CLASSIFIER
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield replace(store, home=Path(folder))
+
+
+def test_a_second_user_uses_a_cache_that_only_the_first_may_write(
+    shared: ModelStore, second_user: Callable[[], AbstractContextManager[None]]
+) -> None:
+    shared.download("flair")
+    with second_user():
+        assert shared.download("flair") == shared.path("flair") == cached(shared)
+        with pytest.raises(OutputError, match="no permission.*BRAINTUMORSEG_HOME sets the folder for models"):
+            shared.download("slices")
+    shared.download("slices")
+    assert names_in(shared.cache_folder) == ["flair-1.0.0.zip", "slices-1.0.0.zip"]
+
+
+def test_two_users_take_turns_in_a_cache_that_both_may_write(
+    shared: ModelStore, second_user: Callable[[], AbstractContextManager[None]]
+) -> None:
+    shared.download("flair")
+    shared.cache_folder.chmod(0o777)
+    with second_user():
+        shared.download("slices")
+    assert shared.path("slices").stat().st_uid != shared.path("flair").stat().st_uid
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_network_cut_anywhere_leaves_nothing_and_the_next_call_works(
+    store: ModelStore, server: ModelServer, seed: int
+) -> None:
+    server.cuts = [random.Random(seed).randrange(len(CONTENT))]
+    server.sends_length = seed % 2 == 0
+    with pytest.raises(ModelError, match="failed 1 times in a row, at last because the connection was cut"):
+        store.download()
+    assert names_in(store.cache_folder) == []
+    assert store.download().read_bytes() == CONTENT
+    assert names_in(store.cache_folder) == ["flair-1.0.0.zip"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_cache_damaged_anywhere_is_never_used_and_mended_by_a_download(store: ModelStore, seed: int) -> None:
+    chance = random.Random(seed)
+    damaged = bytearray(CONTENT)
+    if seed % 2:
+        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+    else:
+        del damaged[chance.randrange(len(damaged)) :]
+    put_in_cache(store, bytes(damaged))
+    assert store.state() is ModelState.DAMAGED
+    with pytest.raises(ModelError, match="failed its check"):
+        store.path()
+    assert store.download().read_bytes() == CONTENT
 
 
 def test_a_process_killed_in_the_middle_neither_locks_out_nor_spoils_the_next(

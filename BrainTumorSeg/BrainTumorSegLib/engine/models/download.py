@@ -37,6 +37,9 @@ _MEANING = {
     410: ": the file is no longer there",
 }
 _CORRECT_MIRROR = "Correct the mirror's address: https://HOST/FOLDER."
+_CORRECT_PROXY = (
+    "Set HTTPS_PROXY to http://NAME:PASSWORD@HOST:PORT, with %40 for each @ in name and password, %2F for / and so on."
+)
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,7 @@ def _attempt(path: str, receipt: _Receipt) -> Iterator[_Sink]:
     receipt.attempts += 1
     if receipt.abandoned.is_set():
         raise Cancelled
+    Path(path).unlink(missing_ok=True)  # pooch's own, which none but its maker may read; the new one is as others
     with Path(path).open("wb") as stream:
         sink = _Sink(stream, receipt)
         yield sink
@@ -237,6 +241,7 @@ def _http_downloader(settings: DownloadSettings, receipt: _Receipt) -> Callable[
             headers={"Accept-Encoding": "identity"},  # or the length would not be the file's
             hooks={"response": check_answer},
         )
+        _check_proxy(url)
         with _attempt(output_file, receipt) as sink:
             try:
                 download(url, sink, pooch_)
@@ -259,6 +264,20 @@ def _check_address(url: str, whose: str) -> None:
         raise ModelError(f"{whose} has a malformed address: {error}.", _CORRECT_MIRROR) from error
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
         raise ModelError(f"{whose} has an address without https, which is refused.", _CORRECT_MIRROR)
+
+
+def _check_proxy(url: str) -> None:
+    """Raises ModelError for a proxy in the environment that can't be one: others' words for it hold its password."""
+    from requests.utils import get_environ_proxies, select_proxy
+
+    proxy = select_proxy(url, get_environ_proxies(url)) or "http://none"
+    has_scheme = "://" in proxy
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(proxy if has_scheme else f"http://{proxy}")
+        _ = parts.port  # asking for it checks it
+        if parts.scheme in {"http", "https"} and parts.hostname and (has_scheme or "@" not in proxy):
+            return
+    raise ModelError("the setting HTTPS_PROXY is no address of a proxy.", _CORRECT_PROXY)
 
 
 def _is_loopback(host: str) -> bool:
@@ -289,6 +308,8 @@ def _final(error: requests.RequestException, host: str) -> ModelError | None:
             f"the certificate of {host} could not be verified.",
             "If your institution inspects secure connections, set REQUESTS_CA_BUNDLE to its certificate file.",
         )
+    if isinstance(error, requests.exceptions.ProxyError) and "Tunnel connection failed: 407" in str(error):
+        return ModelError(f"the proxy on the way to {host} wants another user name and password.", _CORRECT_PROXY)
     if isinstance(error, requests.exceptions.ProxyError):
         return ModelError(f"the proxy on the way to {host} failed.", "Check the setting HTTPS_PROXY.")
     passing = (

@@ -18,7 +18,7 @@ from BrainTumorSegLib.engine.files import atomic_path, output_errors, publish
 from BrainTumorSegLib.engine.models.download import DownloadSettings, bring_file, host_of
 from BrainTumorSegLib.engine.models.index import ModelEntry, ModelIndex, read_index
 from BrainTumorSegLib.engine.resources import resource
-from BrainTumorSegLib.engine.temporary import TEMPORARY_PREFIX
+from BrainTumorSegLib.engine.temporary import SHARED_LOCK, TEMPORARY_PREFIX
 
 logger = logging.getLogger(__name__)
 
@@ -195,7 +195,7 @@ class ModelStore:
         import filelock  # only when needed: doctor opens a store to say that this is missing
 
         lock_path = self.cache_folder / ".lock"
-        lock = filelock.FileLock(lock_path)
+        lock = filelock.FileLock(lock_path, mode=SHARED_LOCK)
         with _cache_errors(lock_path):
             self.cache_folder.mkdir(parents=True, exist_ok=True)
             while not lock.is_locked:

@@ -52,6 +52,7 @@ def test_written_list_is_read_from_another_folder(folder: Path, monkeypatch: pyt
 
 WRONG_ROWS = {
     "x,,": "names no FLAIR. Fill in",
+    "x,|,": "names no FLAIR. Fill in",
     ",a.nii,": "has no id. Give",
     "x,missing.nii,": "missing.nii does not exist. Correct",
     "x,a.nii | c.nii,": "names 2 files for FLAIR. Leave one",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -126,7 +127,7 @@ class ClusterWorkers:
         future = self._client.submit(
             segment_on_worker,
             task.request(),
-            key=f"{PLUGIN}-{task.name}-{time.monotonic_ns()}",
+            key=f"{PLUGIN}-{uuid.uuid4().hex}",  # Dask logs it, and a study's name may be a patient's
             workers=self._fit() if self._unfit else None,
             pure=False,
         )

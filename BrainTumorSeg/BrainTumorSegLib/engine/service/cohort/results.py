@@ -26,7 +26,7 @@ from BrainTumorSegLib.engine.files import atomic_path, output_errors
 from BrainTumorSegLib.engine.service.cohort.find import BATCH_FILE
 from BrainTumorSegLib.engine.service.cohort.rows import COLUMNS, DONE, StudyRow
 from BrainTumorSegLib.engine.service.cohort.study_files import StudyFiles
-from BrainTumorSegLib.engine.temporary import TEMPORARY_PREFIX, Writer, temporary_beside
+from BrainTumorSegLib.engine.temporary import SHARED_LOCK, TEMPORARY_PREFIX, Writer, temporary_beside
 
 SCHEMA = 1
 SUMMARY_NAME = "summary.csv"
@@ -152,7 +152,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     """Hold the folder for this process. Raises InputError where another batch holds it, OutputError if it can't be."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / LOCK_NAME, timeout=0)
+    lock = FileLock(folder / LOCK_NAME, timeout=0, mode=SHARED_LOCK)
     with output_errors(folder / LOCK_NAME):
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -253,8 +253,9 @@ def wait_for_orphans(folder: Path) -> None:
 
 def clear_leftovers(folder: Path) -> None:
     """Remove the folders that ended processes have left half done."""
+    now_s = _now_of(folder)
     for path, writer in _half_done(folder):
-        if writer.is_dead or not (writer.is_at_work_here or _age_s(path) < _REMOTE_LEFTOVER_S):
+        if writer.is_dead or not (writer.is_at_work_here or now_s - _changed_s(path, now_s) < _REMOTE_LEFTOVER_S):
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -264,10 +265,18 @@ def _half_done(folder: Path) -> list[tuple[Path, Writer]]:
     return [(path, writer) for path, writer in found if writer is not None]
 
 
-def _age_s(path: Path) -> float:
+def _now_of(folder: Path) -> float:
+    """The time by the clock of the folder's disk, which stamps what lies there: this machine's may be another."""
+    lock = folder / LOCK_NAME
     with suppress(OSError):
-        return time.time() - path.stat().st_mtime
-    return 0.0
+        os.utime(lock)
+    return _changed_s(lock, 0.0)
+
+
+def _changed_s(path: Path, otherwise_s: float) -> float:
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return otherwise_s
 
 
 class Summary:

@@ -76,13 +76,13 @@ def read_table(path: Path) -> tuple[StudyFiles, ...]:
 
 
 def _study(name: str, row: dict[str, str], folder: Path, counts: Counter[str]) -> StudyFiles:
-    candidates = {role: _paths(folder, cell) for role in Role if (cell := row.get(role.value, ""))}
+    candidates = {role: paths for role in Role if (paths := _paths(folder, row.get(role.value, "")))}
     return StudyFiles(name, candidates, _problem(row, candidates, counts))
 
 
 def _paths(folder: Path, cell: str) -> tuple[Path, ...]:
     """The files that a cell names; the line that parts them may also stand in the name of one."""
-    if os.path.exists(folder / cell):  # False too for what can be no path
+    if cell and os.path.exists(folder / cell):  # False too for what can be no path
         return (folder / cell,)
     return tuple(folder / part.strip() for part in cell.split(OR.strip()) if part.strip())
 
