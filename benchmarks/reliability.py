@@ -33,12 +33,10 @@ REPOSITORY = Path(__file__).parents[1]
 sys.path[:0] = [str(REPOSITORY / "tests"), str(REPOSITORY / "BrainTumorSeg")]
 
 from BrainTumorSegLib import __version__  # noqa: E402
-from BrainTumorSegLib.client.process import Event, WorkerProcess  # noqa: E402
-from cohorts import WORKER, engine_environment, last_event, start_batch, write_volume  # noqa: E402
+from BrainTumorSegLib.client.process import Event  # noqa: E402
+from cohorts import WORKER, Patient, engine_environment, last_event, start_batch, write_volume  # noqa: E402
 from dicom_series import write_series  # noqa: E402
 from hostile_inputs import hostile_inputs  # noqa: E402
-
-ANSWER_S = 120.0
 
 
 def main() -> None:
@@ -193,40 +191,6 @@ def is_whole(folder: Path) -> bool:
         return bool(np.isin(mask, (0, 1)).all()) and (folder / "thumbnail.jpg").read_bytes().endswith(b"\xff\xd9")
     except (OSError, ValueError, RuntimeError):
         return False
-
-
-class Patient:
-    """A worker that is asked one thing after another; a new one where it ended."""
-
-    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
-        self._command, self._environment = command, environment
-        self.ended = 0
-        self.worker = self._start()
-
-    def _start(self) -> WorkerProcess:
-        worker = WorkerProcess(self._command, self._environment)
-        worker.start()
-        return worker
-
-    def ask(self, request: dict[str, object], cancel_after_s: float | None = None) -> Event | None:
-        """The last event of the answer, None where none came in time."""
-        identifier = self.worker.submit(request)
-        begun_s = time.monotonic()
-        is_cancelled = cancel_after_s is None
-        while (passed_s := time.monotonic() - begun_s) < ANSWER_S:
-            if not is_cancelled and passed_s >= (cancel_after_s or 0):
-                self.worker.cancel(identifier)
-                is_cancelled = True
-            for event in self.worker.poll():
-                if event.is_final:
-                    if not self.worker.is_running:
-                        self.ended += 1
-                        self.worker = self._start()
-                    return event
-            time.sleep(0.001)
-        self.worker.kill()
-        self.worker = self._start()
-        return None
 
 
 def hostile(folder: Path, flips: int) -> str:

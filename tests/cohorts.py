@@ -6,16 +6,20 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import SimpleITK as sitk
 
+from BrainTumorSegLib.client.process import Event, WorkerProcess
+
 REPOSITORY = Path(__file__).parents[1]
 SLOW_ENGINE = REPOSITORY / "tests" / "widget" / "slow_engine.py"
 WORKER = [sys.executable, str(SLOW_ENGINE)]
+ANSWER_S = 120.0
 
 
 def write_volume(path: Path, seed: int = 7) -> Path:
@@ -44,7 +48,12 @@ def engine_environment(**slow_engine: Any) -> dict[str, str]:
 
 
 def start_batch(
-    inputs: Path, output: Path, environment: dict[str, str], workers: int = 2, redo: bool = False
+    inputs: Path,
+    output: Path,
+    environment: dict[str, str],
+    workers: int = 2,
+    redo: bool = False,
+    stderr: BinaryIO | None = None,
 ) -> subprocess.Popen[str]:
     """A batch in a process of its own, as Slicer starts it; the end of its stdin cancels it."""
     order = {
@@ -61,6 +70,7 @@ def start_batch(
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     )
 
@@ -71,3 +81,37 @@ def last_event(process: subprocess.Popen[str]) -> dict[str, Any]:
     lines = process.stdout.read().splitlines()
     process.communicate(timeout=60)
     return json.loads(lines[-1])
+
+
+class Patient:
+    """A worker that is asked one thing after another; a new one where it ended."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self._command, self._environment = command, environment
+        self.ended = 0
+        self.worker = self._start()
+
+    def _start(self) -> WorkerProcess:
+        worker = WorkerProcess(self._command, self._environment)
+        worker.start()
+        return worker
+
+    def ask(self, request: dict[str, object], cancel_after_s: float | None = None) -> Event | None:
+        """The last event of the answer, None where none came in time."""
+        identifier = self.worker.submit(request)
+        begun_s = time.monotonic()
+        is_cancelled = cancel_after_s is None
+        while (passed_s := time.monotonic() - begun_s) < ANSWER_S:
+            if not is_cancelled and passed_s >= (cancel_after_s or 0):
+                self.worker.cancel(identifier)
+                is_cancelled = True
+            for event in self.worker.poll():
+                if event.is_final:
+                    if not self.worker.is_running:
+                        self.ended += 1
+                        self.worker = self._start()
+                    return event
+            time.sleep(0.001)
+        self.worker.kill()
+        self.worker = self._start()
+        return None

@@ -15,8 +15,11 @@ from typing import Any
 import psutil
 import pytest
 
-from cohorts import engine_environment, last_event, start_batch, write_cohort
+from cohorts import WORKER, Patient, engine_environment, last_event, start_batch, write_cohort, write_volume
+from jumping_clock import JumpingClock
+from planted import IN_HEADERS, IN_PATHS, files_with, write_planted
 
+DAY_S = 24 * 3600
 NAMES = [f"s{number:02d}" for number in range(14)]
 
 
@@ -103,6 +106,71 @@ def test_an_engine_that_can_not_start_stops_the_batch_with_one_message(tmp_path:
         "Model lgg-2 is not on this computer.",
     )
     assert rows_of(tmp_path / "out") == []
+
+
+def test_a_study_cancelled_at_any_moment_is_whole_or_not_there(tmp_path: Path) -> None:
+    flair = write_volume(tmp_path / "in" / "flair.nii.gz")
+    patient = Patient(WORKER, engine_environment(stage_s=0.02))
+    chance = random.Random(11)
+    for number in range(40):
+        fields = {"study": f"s{number}", "folder": str(tmp_path), "batch": "b", "inputs_key": "k", "flair": str(flair)}
+        event = patient.ask({"command": "study", **fields}, cancel_after_s=chance.uniform(0, 0.25))
+        assert event is not None
+        is_done = event.name == "done"
+        assert is_done or event.content["kind"] == "cancelled"
+        assert (tmp_path / f"s{number}" / "study.json").exists() is is_done
+    patient.worker.kill()
+    assert patient.ended == 0
+    assert not list(tmp_path.glob(".braintumorseg-*"))
+
+
+@pytest.mark.skipif(not JumpingClock.can_be_made(), reason="setting a process's clock needs Linux and a C compiler")
+def test_no_clock_that_jumps_stops_a_batch_or_has_a_study_done_again(tmp_path: Path) -> None:
+    write_cohort(tmp_path / "in", NAMES[:6])
+    clock, done = JumpingClock(tmp_path), tmp_path / "done.txt"
+    environment = {**engine_environment(stage_s=0.05, done=str(done)), **clock.environment}
+    for jump_s in (0, 400 * DAY_S, -400 * DAY_S, 3600):
+        process = start_batch(tmp_path / "in", tmp_path / "out", environment, workers=1)
+        assert process.stdout is not None
+        process.stdout.readline()
+        clock.jump_to(jump_s)
+        time.sleep(0.5)
+        process.kill()
+        process.communicate()
+    process = start_batch(tmp_path / "in", tmp_path / "out", environment, workers=1)
+    clock.jump_to(-3600)
+    assert last_event(process)["event"] == "done"
+    rows = rows_of(tmp_path / "out")
+    assert [(row["study"], row["status"]) for row in rows] == [(name, "done") for name in NAMES[:6]]
+    assert all(0 < float(row["seconds"]) < 60 for row in rows)
+    assert Counter(done.read_text().split()) == Counter(NAMES[:6])
+    assert leftovers(tmp_path / "out") == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX's")
+def test_no_header_leaves_a_trace_and_a_killed_batch_leaves_no_path_once_it_goes_on(tmp_path: Path) -> None:
+    write_planted(tmp_path / "in", 3)
+    private = [tmp_path / name for name in ("home", "temporary")]
+    for folder in private:
+        folder.mkdir()
+    own = {"HOME": str(private[0]), "BRAINTUMORSEG_HOME": str(private[0]), "TMPDIR": str(private[1])}
+    environment = {**engine_environment(stage_s=0.3), **own}
+    out, log = tmp_path / "out", tmp_path / "log"
+    log.mkdir()
+    with (log / "stderr").open("wb") as stderr:
+        process = start_batch(tmp_path / "in", out, environment, stderr=stderr)
+        while not list(out.glob(".braintumorseg-*-*")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+        process.communicate()
+        assert list(out.glob(".braintumorseg-*-*"))
+        assert files_with([out, log, *private], IN_HEADERS.values()) == []
+        assert last_event(start_batch(tmp_path / "in", out, environment, stderr=stderr))["event"] == "done"
+    assert [row["status"] for row in rows_of(out)] == ["done", "done", "failed"]
+    assert leftovers(out) == []
+    assert files_with([out, log, *private], IN_HEADERS.values()) == []
+    assert files_with([log, *private], [IN_PATHS]) == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")

@@ -30,7 +30,7 @@ class DicomVolume:
     """Images of one series that belong together, at most one for each place unless nothing in their headers parts them.
 
     part: what tells it from other volumes of its series ("echo time (ms) 90"), "" where it is the only one. damaged:
-    how many DICOM files beside its own could not be read and belong to it or to nobody knows which series.
+    how many DICOM files beside its own could not be read and belong to it, or to no series of which one can be.
     """
 
     frames: tuple[Frame, ...]
@@ -148,8 +148,9 @@ def volumes_of_files(paths: Iterable[Path]) -> tuple[DicomVolume, ...]:
                     series[frame.uid].append(frame)
         except DamagedFileError as error:
             damaged[error.uid] += 1
+    lost = sum(count for uid, count in damaged.items() if uid not in series)
     return tuple(
-        DicomVolume(frames, part, damaged[uid] + damaged[""])
+        DicomVolume(frames, part, damaged[uid] + lost)
         for uid in sorted(series)
         for frames, part in _parted(_without_copies(series[uid]))
     )

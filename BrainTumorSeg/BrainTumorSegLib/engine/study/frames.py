@@ -25,6 +25,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from BrainTumorSegLib.engine.study import sequences
 
 logger = logging.getLogger(__name__)
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its remarks on spelling quote values: UIDs, dates
 
 # What a file can raise in pydicom that is not the DICOM that it says it is.
 DAMAGE = (

@@ -247,6 +247,28 @@ def test_damaged_dicom_is_a_study_that_can_not_be_segmented(tmp_path: Path) -> N
     assert "DICOM files can't be read" in problems["b__flair_dicom"]
 
 
+def test_a_dicom_study_cut_short_is_neither_lost_nor_passed_over(tmp_path: Path) -> None:
+    volume = sitk.GetImageFromArray(np.arange(6 * 8 * 8, dtype=np.int16).reshape(6, 8, 8))
+    for name, uid in (("anna", "1.2.1"), ("bert", "1.2.2")):
+        write_series(tmp_path / name / "FLAIR", volume, SeriesDescription="AX FLAIR", StudyInstanceUID=uid)
+    for path in (tmp_path / "bert" / "FLAIR").iterdir():
+        path.write_bytes(path.read_bytes()[:-40])
+    problems = {study.name: study.problem for study in find_studies(tmp_path)}
+    assert problems.pop("anna") == ""
+    assert [problem[:40] for problem in problems.values()] == ["Its DICOM files can't be read. Copy or e"]
+
+
+@pytest.mark.filterwarnings("ignore:.*VR:UserWarning")
+def test_what_headers_hold_is_never_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    volume = sitk.GetImageFromArray(np.arange(6 * 8 * 8, dtype=np.int16).reshape(6, 8, 8))
+    uids = {"StudyInstanceUID": "1.2.PLANTED", "PatientID": "PLANTED" * 20}
+    write_series(tmp_path / "anna", volume, uid="1.2.PLANTED.3", SeriesDescription="FLAIR", **uids)
+    caplog.clear()
+    with caplog.at_level("DEBUG", logger=""):
+        assert [study.problem for study in find_studies(tmp_path)] == [""]
+    assert "PLANTED" not in caplog.text
+
+
 def test_a_study_of_changed_or_other_files_has_another_key(tmp_path: Path) -> None:
     touch(tmp_path, "a/flair.nii", "b/flair.nii")
     a, b = find_studies(tmp_path)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from BrainTumorSegLib.engine.service.cohort.find import DICOM_ENDINGS, Draft, begins_as_dicom, problem_of
 from BrainTumorSegLib.engine.study.dicom import DicomVolume, find_volumes
+from BrainTumorSegLib.engine.study.frames import DamagedFileError, read_frames
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.engine.study.sequences import is_volume, role_of
 
@@ -50,10 +51,20 @@ def dicom_drafts(root: Path, folders: Sequence[tuple[Path, tuple[str, ...], Role
 
 
 def _damaged(root: Path, folder: Path, place: tuple[str, ...]) -> list[Draft]:
-    """A folder whose files are called DICOM and are none; one of reports or drawings is passed over."""
-    if not any(path.suffix.lower() in DICOM_ENDINGS and not begins_as_dicom(path) for path in folder.iterdir()):
+    """A folder whose files are called DICOM and are none, or damaged; one of reports or drawings is passed over."""
+    if not any(map(_is_damaged, folder.iterdir())):
         return []
     return [Draft("/".join(place) or root.resolve().name, str(folder), {}, DAMAGED)]
+
+
+def _is_damaged(path: Path) -> bool:
+    if not begins_as_dicom(path):
+        return path.suffix.lower() in DICOM_ENDINGS
+    try:
+        read_frames(path)
+    except DamagedFileError:
+        return True
+    return False
 
 
 def _found(folder: Path, series: DicomVolume, place: tuple[str, ...], role: Role | None, is_alone: bool) -> _Found:
