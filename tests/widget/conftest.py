@@ -79,6 +79,19 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
+def segmented(panel: Any, click: Any, study: dict[str, Any], engine: Any) -> Callable[[], Any]:
+    """``segmented()`` segments the study by a click and gives the result's node."""
+
+    def segment() -> Any:
+        engine(stage_s=0)
+        panel.ui.guessButton.click()
+        click(panel)
+        return panel.ui.segmentationSelector.currentNode()
+
+    return segment
+
+
+@pytest.fixture
 def click(shell: Any) -> Callable[[Any], None]:
     """``click(panel)`` clicks Segment (or Cancel) and waits for the end."""
 

@@ -7,31 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import SimpleITK as sitk
 import slicer
 
+from cohorts import write_volume
 from documentation import DOCS, code_blocks
 
 SECTION = "In Slicer's Python console"
-
-
-def write_sequence(path: Path) -> None:
-    rng = np.random.default_rng(7)
-    voxels = rng.uniform(0, 300, (12, 32, 32)).astype(np.float32)
-    voxels[5:8, 10:20, 10:20] = 1000
-    image = sitk.GetImageFromArray(voxels)
-    image.SetSpacing((4, 4, 8))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sitk.WriteImage(image, str(path))
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     for study in ("patient1", "cohort/anna", "cohort/bert"):
         for name in ("flair", "t1", "t1c"):
-            write_sequence(tmp_path / study / f"{name}.nii.gz")
+            write_volume(tmp_path / study / f"{name}.nii.gz")
     return tmp_path
 
 

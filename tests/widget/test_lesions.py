@@ -15,12 +15,9 @@ from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 
 
 @pytest.fixture
-def result(panel: Any, click: Any, study: dict[str, Any], engine: Any) -> Any:
+def result(panel: Any, study: dict[str, Any], segmented: Any) -> Any:
     """A result with three lesions: the ball, a bar and a smaller bar drawn beside it."""
-    engine(stage_s=0)
-    panel.ui.guessButton.click()
-    click(panel)
-    node = panel.ui.segmentationSelector.currentNode()
+    node = segmented()
     segmentId = ownSegmentIds(node)[0]
     mask = maskOnVolume(node, segmentId, study["FLAIR"])
     mask[1, 1:3, 2:14] = True

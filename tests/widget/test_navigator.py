@@ -26,11 +26,8 @@ def view(scene: Any) -> Any:
 
 
 @pytest.fixture
-def result(panel: Any, click: Any, study: dict[str, Any], engine: Any, view: Any) -> Any:
-    engine(stage_s=0)
-    panel.ui.guessButton.click()
-    click(panel)
-    return panel.ui.segmentationSelector.currentNode()
+def result(view: Any, segmented: Any) -> Any:
+    return segmented()
 
 
 def navigator(panel: Any) -> Any:

@@ -24,15 +24,12 @@ from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 
 
 @pytest.fixture
-def result(panel: Any, click: Any, study: dict[str, Any], engine: Any, scene: Any) -> Any:
+def result(segmented: Any, scene: Any) -> Any:
     """The segmentation node after one click, with one axial slice view in the scene."""
     view = slicer.vtkMRMLSliceNode()
     view.SetLayoutName("Red")
     scene.AddNode(view)
-    engine(stage_s=0)
-    panel.ui.guessButton.click()
-    click(panel)
-    return panel.ui.segmentationSelector.currentNode()
+    return segmented()
 
 
 def correct(result: Any, study: dict[str, Any]) -> None:

@@ -31,12 +31,9 @@ def falling_off() -> np.ndarray:
 
 
 @pytest.fixture
-def result(panel: Any, click: Any, study: dict[str, Any], engine: Any) -> Any:
+def result(study: dict[str, Any], segmented: Any) -> Any:
     """A result with a probability that has something to offer at every threshold."""
-    engine(stage_s=0)
-    panel.ui.guessButton.click()
-    click(panel)
-    node = panel.ui.segmentationSelector.currentNode()
+    node = segmented()
     storeProbability(falling_off(), study["FLAIR"], node)
     return node
 

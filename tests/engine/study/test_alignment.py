@@ -11,19 +11,8 @@ import pytest
 import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.errors import Cancelled, GeometryError, Remedy
-from BrainTumorSegLib.engine.sample.study import SamplePaths
 from BrainTumorSegLib.engine.study.alignment import Aligned, by_evidence, by_header, by_registration, onto_flair
 from BrainTumorSegLib.engine.study.roles import Role
-
-
-@pytest.fixture(scope="module")
-def flair(sample_study: SamplePaths) -> sitk.Image:
-    return sitk.ReadImage(str(sample_study.flair), sitk.sitkFloat32)
-
-
-@pytest.fixture(scope="module")
-def t1(sample_study: SamplePaths) -> sitk.Image:
-    return sitk.ReadImage(str(sample_study.t1), sitk.sitkFloat32)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import pytest
 import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.errors import Cancelled, InputError
-from BrainTumorSegLib.engine.sample.study import SamplePaths
 from BrainTumorSegLib.engine.study.registration import register_rigidly
 
 MOTIONS = {
@@ -19,16 +18,6 @@ MOTIONS = {
 
 def never() -> bool:
     return False
-
-
-@pytest.fixture(scope="module")
-def flair(sample_study: SamplePaths) -> sitk.Image:
-    return sitk.ReadImage(str(sample_study.flair), sitk.sitkFloat32)
-
-
-@pytest.fixture(scope="module")
-def t1(sample_study: SamplePaths) -> sitk.Image:
-    return sitk.ReadImage(str(sample_study.t1), sitk.sitkFloat32)
 
 
 def moved(
