@@ -240,7 +240,7 @@ def test_worker_answers_before_it_loads_torch() -> None:
 
 
 def test_bad_input_is_found_before_torch_is_loaded() -> None:
-    assert not loaded_by("import BrainTumorSegLib.engine.service.run") & set(HEAVY)
+    assert not loaded_by("import BrainTumorSegLib.engine.service.run") & {*HEAVY, "pydicom"}
 
 
 def test_the_lock_holds_no_cuda_library() -> None:

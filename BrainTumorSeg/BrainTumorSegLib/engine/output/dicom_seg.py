@@ -16,11 +16,12 @@ from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.output.seg_nrrd import SEGMENT_NAME, TUMOUR_COLOUR
 from BrainTumorSegLib.engine.study.geometry import Volume
 from BrainTumorSegLib.engine.study.lattice import place_on
-from BrainTumorSegLib.engine.study.source_series import SourceSeries
 
 if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
     from pydicom import Dataset
+
+    from BrainTumorSegLib.engine.study.source_series import SourceSeries
 
 _MAKER = "BrainTumorSeg"
 # DICOM's limit less the caret.

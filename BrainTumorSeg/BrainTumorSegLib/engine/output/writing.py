@@ -19,10 +19,8 @@ from BrainTumorSegLib.engine.output.preview.picture import render_preview
 from BrainTumorSegLib.engine.output.report import build_report
 from BrainTumorSegLib.engine.output.seg_nrrd import segmentation_fields
 from BrainTumorSegLib.engine.output.tables import save_lesions, save_slices
-from BrainTumorSegLib.engine.study.dicom import choose_volume, volume_of_file
 from BrainTumorSegLib.engine.study.geometry import Volume
 from BrainTumorSegLib.engine.study.roles import Role
-from BrainTumorSegLib.engine.study.source_series import source_series_of
 
 __all__ = [
     "OutputPaths",
@@ -116,6 +114,10 @@ def _save_report(result: Result, path: Path) -> None:
 
 
 def _save_dicom_seg(result: Result, path: Path) -> None:
+    # Imported here: pydicom takes a good part of a second, which other outputs need not wait for.
+    from BrainTumorSegLib.engine.study.dicom import choose_volume, volume_of_file
+    from BrainTumorSegLib.engine.study.source_series import source_series_of
+
     source = result.study.sources["flair"]
     find = choose_volume if source.path.is_dir() else volume_of_file
     series = source_series_of(find(source.path, Role.FLAIR))
