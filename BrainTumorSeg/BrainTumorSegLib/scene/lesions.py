@@ -49,11 +49,25 @@ def splitLesions(segmentationNode: slicer.vtkMRMLSegmentationNode, undo: Segment
 
     Raises InputError as ``removeLesion`` does.
     """
-    from BrainTumorSegLib.engine.measurement.lesions import lesion_ids
-
     flairNode = _measuredFlair(segmentationNode)
     undo.save(segmentationNode)
     joinLesions(segmentationNode)
+    _split(segmentationNode, flairNode)
+
+
+def splitAgain(segmentationNode: slicer.vtkMRMLSegmentationNode) -> None:
+    """Split lesions that were joined for a change which is a step of the undo already.
+
+    Raises InputError as ``removeLesion`` does.
+    """
+    flairNode = _measuredFlair(segmentationNode)
+    if partOf(segmentationNode, LESIONS).GetNumberOfRows() > 1:
+        _split(segmentationNode, flairNode)
+
+
+def _split(segmentationNode: slicer.vtkMRMLSegmentationNode, flairNode: slicer.vtkMRMLScalarVolumeNode) -> None:
+    from BrainTumorSegLib.engine.measurement.lesions import lesion_ids
+
     (firstId,) = tumourSegmentIds(segmentationNode)
     segmentation = segmentationNode.GetSegmentation()
     first = segmentation.GetSegment(firstId)

@@ -10,6 +10,11 @@ LESIONS = "BrainTumorSeg.Lesions"
 REGISTERED = {"t1": "BrainTumorSeg.RegisteredT1", "t1c": "BrainTumorSeg.RegisteredT1c"}
 """By sequence: a copy of its volume where the registration put it."""
 
+REFINED = "BrainTumorSeg.Refined"
+"""The outline as the last refinement left it, and what was drawn by hand until then."""
+INPUTS = {"t1": "BrainTumorSeg.InputT1", "t1c": "BrainTumorSeg.InputT1c"}
+"""By sequence: the user's volume from which the result was made."""
+
 _OWN_ATTRIBUTE = "BrainTumorSeg.Role"
 
 

@@ -15,7 +15,7 @@ import slicer
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.scene.colours import freeColour
 from BrainTumorSegLib.scene.lesions import joinLesions
-from BrainTumorSegLib.scene.ownNodes import PROBABILITY, removePart
+from BrainTumorSegLib.scene.ownNodes import INPUTS, PROBABILITY, REFINED, removePart
 from BrainTumorSegLib.scene.probabilityImport import storeProbability
 from BrainTumorSegLib.scene.provenance import isEdited, ownSegmentIds, writeProvenance
 from BrainTumorSegLib.scene.registeredVolumes import showRegistered
@@ -106,6 +106,9 @@ def importResult(
         joinLesions(target)
     segmentId = _writeSegment(target, read.segmentation.voxels != 0, flairNode, description)
     writeProvenance(target, segmentId, description, study.inputUids())
+    removePart(target, REFINED)
+    for sequence, exported in (("t1", study.t1), ("t1c", study.t1c)):
+        target.SetNodeReferenceID(INPUTS[sequence], exported.nodeId if exported is not None else None)
     target.CreateClosedSurfaceRepresentation()
     name = f"{flairNode.GetName()} tumour"
     if read.probability is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import slicer
 
 from BrainTumorSegLib.engine.errors import InputError, OutputError
@@ -78,6 +79,15 @@ def exportStudy(
     return ExportedStudy(written[Role.FLAIR], written.get(Role.T1), written.get(Role.T1C))
 
 
+def exportVoxels(voxels: npt.NDArray[np.generic], grid: ExportedVolume, path: Path) -> Path:
+    """Write voxels [K, J, I] that lie on an exported volume's grid, as that was written. Raises OutputError."""
+    standIn = slicer.vtkMRMLScalarVolumeNode()
+    slicer.util.updateVolumeFromArray(standIn, voxels)
+    setIjkToLocal(standIn, grid.ijkToWorld)
+    _write(standIn, path)
+    return path
+
+
 def _checkDistinct(chosen: dict[Role, slicer.vtkMRMLVolumeNode]) -> None:
     if len({node.GetID() for node in chosen.values()}) < len(chosen):
         titles = " and ".join(role.label for role in chosen)
@@ -138,6 +148,12 @@ def _export(volumeNode: slicer.vtkMRMLScalarVolumeNode, path: Path) -> ExportedV
     standIn.SetAndObserveImageData(volumeNode.GetImageData())
     matrix = ijkToWorld(volumeNode)
     setIjkToLocal(standIn, matrix)
+    _write(standIn, path)
+    size = volumeNode.GetImageData().GetDimensions()
+    return ExportedVolume(path, volumeNode.GetID(), seriesUid(volumeNode), size, matrix)
+
+
+def _write(standIn: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
     storage = slicer.vtkMRMLNRRDStorageNode()
     storage.SetFileName(str(path))
     storage.SetUseCompression(False)
@@ -146,5 +162,3 @@ def _export(volumeNode: slicer.vtkMRMLScalarVolumeNode, path: Path) -> ExportedV
             f"The volume can't be written for the engine to {path.parent}.",
             "Free space on that disk, or choose another temporary folder in Slicer's application settings.",
         )
-    size = volumeNode.GetImageData().GetDimensions()
-    return ExportedVolume(path, volumeNode.GetID(), seriesUid(volumeNode), size, matrix)

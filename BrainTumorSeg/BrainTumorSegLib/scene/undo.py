@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import slicer
 import vtk
 
-from BrainTumorSegLib.scene.ownNodes import LESIONS, PROBABILITY, SLICE_SCORES, partOf, partOrNew, removePart
+from BrainTumorSegLib.scene.ownNodes import LESIONS, PROBABILITY, REFINED, SLICE_SCORES, partOf, partOrNew, removePart
 from BrainTumorSegLib.scene.probabilityImport import placeProbability
+from BrainTumorSegLib.scene.refinedOutline import placeRefined
 from BrainTumorSegLib.scene.resultTables import placeTable
 
 # As many as Slicer's Segment Editor keeps by default; a segment is small, a probability volume 10 to 20 MB.
@@ -28,11 +29,12 @@ class _Table:
 
 @dataclass(frozen=True)
 class _State:
-    """Copies of the segments and of the tables by role; the probability itself, for nobody changes its voxels."""
+    """Copies of segments and tables by role; probability and refined outline themselves: nobody changes their voxels."""
 
     segmentation: slicer.vtkSegmentation
     tables: Mapping[str, _Table]
     probability: vtk.vtkImageData | None
+    refined: vtk.vtkImageData | None
 
 
 class SegmentationUndo:
@@ -64,6 +66,10 @@ class SegmentationUndo:
         for role in (LESIONS, SLICE_SCORES):
             _restoreTable(segmentationNode, role, state.tables.get(role))
         _restoreProbability(segmentationNode, state.probability)
+        if state.refined is None:
+            removePart(segmentationNode, REFINED)
+        else:
+            placeRefined(segmentationNode, state.refined)
         return True
 
     def forget(self) -> None:
@@ -75,9 +81,14 @@ def _stateOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> _State:
     segmentation = slicer.vtkSegmentation()
     segmentation.DeepCopy(segmentationNode.GetSegmentation())
     nodes = {role: partOf(segmentationNode, role) for role in (LESIONS, SLICE_SCORES)}
-    probabilityNode = partOf(segmentationNode, PROBABILITY)
-    probability = probabilityNode.GetImageData() if probabilityNode is not None else None
-    return _State(segmentation, {role: _copyOf(node) for role, node in nodes.items() if node is not None}, probability)
+    tables = {role: _copyOf(node) for role, node in nodes.items() if node is not None}
+    probability, refined = (_imageOf(segmentationNode, role) for role in (PROBABILITY, REFINED))
+    return _State(segmentation, tables, probability, refined)
+
+
+def _imageOf(segmentationNode: slicer.vtkMRMLSegmentationNode, role: str) -> vtk.vtkImageData | None:
+    node = partOf(segmentationNode, role)
+    return node.GetImageData() if node is not None else None
 
 
 def _copyOf(tableNode: slicer.vtkMRMLTableNode) -> _Table:

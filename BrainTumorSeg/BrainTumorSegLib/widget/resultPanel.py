@@ -11,10 +11,10 @@ import slicer
 from slicer.i18n import tr as _
 
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
+from BrainTumorSegLib.scene.corrections import isCorrected
 from BrainTumorSegLib.scene.lesions import isSplit, joinLesions, removeLesion, splitLesions
 from BrainTumorSegLib.scene.liveThreshold import Limits
 from BrainTumorSegLib.scene.ownNodes import LESIONS, partOf
-from BrainTumorSegLib.scene.provenance import isCalledAutomatic, tumourSegmentIds
 from BrainTumorSegLib.scene.remeasure import followEdits
 from BrainTumorSegLib.scene.resultExport import writeResultFolder
 from BrainTumorSegLib.scene.review import showPosition
@@ -128,7 +128,7 @@ class ResultPanel:
             return _("No result yet.")
         if self._problem:
             return self._problem
-        if lesions == 0 and _isCorrected(self._segmentation):
+        if lesions == 0 and isCorrected(self._segmentation):
             return _("All lesions were left out by hand. The segmentation is empty; 'Undo' brings the last one back.")
         if lesions == 0:
             return _("No tumour found. The segmentation is empty; look at the slices to review.")
@@ -257,12 +257,6 @@ def _lesionRows(segmentationNode: Any) -> list[tuple[list[str], tuple[float, flo
         r, a, s = (number(row, f"centroid_{axis}_mm") for axis in "ras")
         rows.append((texts, (r, a, s)))
     return rows
-
-
-def _isCorrected(segmentationNode: Any) -> bool:
-    """Whether someone has corrected what the tables tell of."""
-    segments = map(segmentationNode.GetSegmentation().GetSegment, tumourSegmentIds(segmentationNode))
-    return not all(isCalledAutomatic(segment) for segment in segments)
 
 
 def _isShown3D(segmentationNode: Any) -> bool:

@@ -88,10 +88,12 @@ def test_strokes_hold_exactly_whatever_the_image_says(seed: int) -> None:
     mask = rng.random(geometry.shape_kji) < 0.3
     drawn = rng.random(geometry.shape_kji) < 0.01
     tumour = drawn & (rng.random(geometry.shape_kji) < 0.5)
+    held = rng.random(geometry.shape_kji) < 0.05
     before = mask.copy()
-    refined = refine_by_strokes(flair, probability, mask, Strokes(tumour, drawn & ~tumour), geometry)
+    refined = refine_by_strokes(flair, probability, mask, Strokes(tumour, drawn & ~tumour, held), geometry)
     assert refined[tumour].all()
     assert not refined[drawn & ~tumour].any()
+    np.testing.assert_array_equal(refined[held & ~drawn], mask[held & ~drawn], "drawn earlier")
     np.testing.assert_array_equal(mask, before)
 
 

@@ -30,10 +30,14 @@ _WINDOW_PERCENTILES = (1.0, 99.0)
 
 @dataclass(frozen=True)
 class Strokes:
-    """What a person drew: tumour and background, each bool [K, J, I] on the volume's grid."""
+    """What a person drew: tumour and background, each bool [K, J, I] on the volume's grid.
+
+    held: what was drawn earlier, of either kind: it stays as it is, and its neighbourhood is not asked for again.
+    """
 
     tumour: Mask
     background: Mask
+    held: Mask | None = None
 
     def __post_init__(self) -> None:
         """Raises InputError for strokes that contradict each other, or none at all."""
@@ -75,6 +79,8 @@ def refine_by_strokes(
     near = (_distance_mm(drawn, geometry) <= REACH_MM) & open_voxels
     box = _box_around(near)
     asked = near[box] & ~drawn[box]
+    if strokes.held is not None:
+        asked &= ~strokes.held[box]
     labels = np.where(asked, 0, np.where(refined[box], _TUMOUR, _BACKGROUND))
     # Seeds of one kind alone say nothing about where the other begins.
     if asked.any() and {_TUMOUR, _BACKGROUND} <= set(np.unique(labels).tolist()):

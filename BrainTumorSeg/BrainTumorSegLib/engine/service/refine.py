@@ -16,15 +16,15 @@ from BrainTumorSegLib.engine.study.lattice import place_on
 from BrainTumorSegLib.engine.study.probability import read_probability
 from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
 
-TUMOUR_LABEL, BACKGROUND_LABEL = 1, 2
+TUMOUR_LABEL, BACKGROUND_LABEL, HELD_LABEL = 1, 2, 3
 
 
 @dataclass(frozen=True)
 class RefineJob:
     """flair: as for ``read_study``. probability, labelmap, strokes: files on FLAIR's voxels.
 
-    strokes: labels 1 (tumour) and 2 (background). output: the labelmap to write, NRRD. reviewed: axial slices, from 0
-    the lowest, which never change.
+    strokes: labels 1 (tumour), 2 (background) and 3 (held as it is in the labelmap). output: the labelmap to write,
+    NRRD. reviewed: axial slices, from 0 the lowest, which never change.
     """
 
     flair: Path
@@ -44,7 +44,7 @@ def refine(job: RefineJob) -> int:
     geometry = study.geometry
     mask = place_on(read_labelmap(job.labelmap), geometry).astype(bool)
     drawn = place_on(read_labels(job.strokes), geometry)
-    strokes = Strokes(drawn == TUMOUR_LABEL, drawn == BACKGROUND_LABEL)
+    strokes = Strokes(drawn == TUMOUR_LABEL, drawn == BACKGROUND_LABEL, drawn == HELD_LABEL)
     probability = read_probability(job.probability, geometry)
     refined = refine_by_strokes(study.flair, probability, mask, strokes, geometry, job.reviewed)
     with atomic_path(job.output) as temporary:

@@ -119,11 +119,12 @@ class WorkerCommands:
         from BrainTumorSegLib.engine.settings import RunSettings
         from BrainTumorSegLib.engine.study.reading import StudyPaths
 
-        texts = ("flair", "t1", "t1c", "output", "model", "register")
+        texts = ("flair", "t1", "t1c", "output", "model", "register", "classifier_sha256")
         given = checked_fields(request, {**dict.fromkeys(texts, (str,)), "slice": (int,)}, ("flair", "output", "slice"))
         settings = RunSettings.chosen(given)
         inputs = StudyPaths(Path(given["flair"]), _path(given.get("t1")), _path(given.get("t1c")))
-        job = ExplainJob(inputs, given["slice"], Path(given["output"]), settings.model, settings.register)
+        output, sha256 = Path(given["output"]), given.get("classifier_sha256")
+        job = ExplainJob(inputs, given["slice"], output, settings.model, settings.register, sha256)
         explain(job, self._open_store(), is_cancelled)
         send("done", files={"map": str(job.output)})
 

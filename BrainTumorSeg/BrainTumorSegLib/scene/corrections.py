@@ -1,0 +1,115 @@
+"""What a person has corrected since the last outline that was computed, and the outline refined by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import slicer
+
+from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.scene.lesions import isSplit, joinLesions, splitAgain
+from BrainTumorSegLib.scene.liveThreshold import limitsOf
+from BrainTumorSegLib.scene.ownNodes import PROBABILITY, partOf
+from BrainTumorSegLib.scene.provenance import isCalledAutomatic, tumourSegmentIds
+from BrainTumorSegLib.scene.refinedOutline import RefinedOutline, keepRefined, refinedOutlineOf
+from BrainTumorSegLib.scene.remeasure import followEdits, geometryOf, tumourMask
+from BrainTumorSegLib.scene.review import reviewedSlices
+from BrainTumorSegLib.scene.segmentVoxels import Mask, writeMask
+from BrainTumorSegLib.scene.undo import SegmentationUndo
+
+_TUMOUR, _BACKGROUND, _HELD = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """What a refinement starts from, each [K, J, I] on FLAIR's grid.
+
+    now: the tumour as it is, bool. probability: float32, 0-1. labels: uint8, 1 where somebody has drawn tumour since
+    the last outline, 2 where somebody has erased, 3 where somebody had drawn before, 0 elsewhere.
+    """
+
+    flairNode: slicer.vtkMRMLScalarVolumeNode
+    now: Mask
+    probability: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.uint8]
+
+
+def isCorrected(segmentationNode: slicer.vtkMRMLSegmentationNode) -> bool:
+    """Whether a result is called corrected; what was edited just now may not be."""
+    segments = map(segmentationNode.GetSegmentation().GetSegment, tumourSegmentIds(segmentationNode))
+    return not all(isCalledAutomatic(segment) for segment in segments)
+
+
+def correctionsOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> Corrections:
+    """What was corrected since the last result or refinement: voxels added are tumour, voxels taken away are not.
+
+    Raises InputError where nothing was, or where the result's FLAIR or probability is not in the scene any more.
+    """
+    flairNode = segmentationNode.GetNodeReference(segmentationNode.GetReferenceImageGeometryReferenceRole())
+    probabilityNode = partOf(segmentationNode, PROBABILITY)
+    sizes = {node.GetImageData().GetDimensions() for node in (flairNode, probabilityNode) if _hasVoxels(node)}
+    isWhole = _hasVoxels(flairNode) and _hasVoxels(probabilityNode) and len(sizes) == 1
+    if not isWhole or limitsOf(segmentationNode) is None:
+        raise InputError(
+            "This segmentation can't be refined: it is no result, or its FLAIR or its probability is not in the scene.",
+            "Segment the study again, and correct the new result.",
+        )
+    now, probability = tumourMask(segmentationNode, flairNode), slicer.util.arrayFromVolume(probabilityNode)
+    before = refinedOutlineOf(segmentationNode) or _asComputed(segmentationNode, flairNode, probability)
+    if np.array_equal(now, before.outline):
+        raise InputError(
+            "Nothing was corrected since the last outline.",
+            "Paint tumour or erase some in the Segment Editor first: some strokes where the outline is wrong.",
+        )
+    labels = np.where(before.drawn, np.uint8(_HELD), np.uint8(0))
+    labels[now & ~before.outline], labels[before.outline & ~now] = _TUMOUR, _BACKGROUND
+    return Corrections(flairNode, now, probability, labels)
+
+
+def takeRefined(
+    segmentationNode: slicer.vtkMRMLSegmentationNode, refined: Mask, corrections: Corrections, undo: SegmentationUndo
+) -> int:
+    """Write a refined outline [K, J, I] on FLAIR's grid and measure it, one step of the undo; how many voxels changed.
+
+    Slices that are ticked off as reviewed by now stay as they are. Raises InputError if the tumour is not what was
+    refined any more: what was drawn meanwhile stays.
+    """
+    # SimpleITK takes its time to load: it has by now, for the correction was measured.
+    from BrainTumorSegLib.engine.study.axial import AxialOrder
+
+    flairNode, now = corrections.flairNode, corrections.now
+    if not np.array_equal(tumourMask(segmentationNode, flairNode), now):
+        raise InputError(
+            "The segmentation was changed while it was being refined; it is as you left it.", "Refine it again."
+        )
+    toAxial, reviewed = AxialOrder.of(geometryOf(flairNode)).to_axial, list(reviewedSlices(segmentationNode))
+    toAxial(refined)[reviewed] = toAxial(now)[reviewed]
+    undo.save(segmentationNode)
+    wasSplit = isSplit(segmentationNode)
+    joinLesions(segmentationNode)
+    writeMask(segmentationNode, tumourSegmentIds(segmentationNode)[0], refined, flairNode)
+    keepRefined(segmentationNode, RefinedOutline(refined, corrections.labels > 0))
+    followEdits(segmentationNode)
+    if wasSplit:
+        splitAgain(segmentationNode)
+    return int(np.count_nonzero(refined != now))
+
+
+def _hasVoxels(node: slicer.vtkMRMLVolumeNode | None) -> bool:
+    return node is not None and node.GetImageData() is not None
+
+
+def _asComputed(
+    segmentationNode: slicer.vtkMRMLSegmentationNode,
+    flairNode: slicer.vtkMRMLScalarVolumeNode,
+    probability: npt.NDArray[np.float32],
+) -> RefinedOutline:
+    """The engine's own outline, from the probability and the limits that the segment's tags name."""
+    from BrainTumorSegLib.engine.measurement.mask import mask_from_probability
+
+    limits = limitsOf(segmentationNode)
+    assert limits is not None, "a result has a probability"
+    outline = mask_from_probability(probability, geometryOf(flairNode), limits.threshold, limits.minimumVolume_ml)
+    return RefinedOutline(outline, np.zeros_like(outline))
