@@ -29,6 +29,9 @@ from BrainTumorSegLib.engine.errors import InputError, ModelError
 from BrainTumorSegLib.engine.models.index import read_index
 from BrainTumorSegLib.jobs.activity import ChildWork
 from BrainTumorSegLib.jobs.batch import BatchJob, BatchPlan
+from BrainTumorSegLib.jobs.engineJob import EngineJob
+from BrainTumorSegLib.jobs.explanationJob import ExplanationJob
+from BrainTumorSegLib.jobs.refinementJob import RefinementJob
 from BrainTumorSegLib.jobs.segmentationJob import JobNodes, SegmentationJob
 from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.resultImport import EditedPolicy
@@ -227,11 +230,47 @@ class BrainTumorSegLogic(ScriptedLoadableModuleLogic):
         ``job.state``, ``job.fraction``, ``job.failure`` and ``job.result`` say how it goes; ``job.onChanged`` is called
         at every change. Raises InputError if a job runs or a setting is wrong.
         """
-        if self.lastJob is not None and not self.lastJob.isFinished:
-            raise InputError("A segmentation is running already.", "Wait for it, or cancel it first.")
+        self._refuseSecondJob()
         nodes = JobNodes.of(flairNode, t1Node, t1cNode, segmentationNode)
         job = SegmentationJob(self.session, nodes, JobSettings(**settings), self.undo, slicer.app.temporaryPath, policy)
         self.lastJob = job
+        self._follow(job)
+        return job
+
+    def refine(self, segmentationNode):
+        """Segment again around what was corrected in a result since it was made or refined last; wait for it.
+
+        Voxels that were added hold as tumour, voxels that were taken away as background, and slices that are ticked off
+        as reviewed stay as they are. One step of the undo. Returns the volume that changed, mL. Raises InputError
+        where nothing was corrected.
+        """
+        job = self.startRefinement(segmentationNode)
+        self.waitFor(job)
+        job.raiseIfFailed()
+        return job.changedVolume_ml
+
+    def startRefinement(self, segmentationNode):
+        """Begin the same and return the job at once; ``job.changedVolume_ml`` is there at the end."""
+        self._refuseSecondJob()
+        job = RefinementJob(self.session, segmentationNode, self.undo, slicer.app.temporaryPath)
+        self._follow(job)
+        return job
+
+    def explain(self, segmentationNode, sliceIndex):
+        """What the slice classifier looked at in an axial slice of a result (from 0, the lowest); wait for it.
+
+        Returns a float32 array [K, J, I] on FLAIR's grid, as slicer.util.arrayFromVolume gives it: 0 to 1, 1 where most
+        spoke for tumour in this slice, 0 in all others. Raises InputError where the model has no slice classifier.
+        """
+        job = self.startExplanation(segmentationNode, sliceIndex)
+        self.waitFor(job)
+        job.raiseIfFailed()
+        return job.map
+
+    def startExplanation(self, segmentationNode, sliceIndex):
+        """Begin the same and return the job at once; ``job.map`` is there at the end."""
+        self._refuseSecondJob()
+        job = ExplanationJob(self.session, segmentationNode, sliceIndex, slicer.app.temporaryPath)
         self._follow(job)
         return job
 
@@ -310,6 +349,10 @@ class BrainTumorSegLogic(ScriptedLoadableModuleLogic):
     def shutdown(self):
         """End everything for good: before a reload and when the application quits."""
         self.abandon()
+
+    def _refuseSecondJob(self):
+        if any(isinstance(each, EngineJob) and not each.isFinished for each in self._activities):
+            raise InputError("Another job is running already.", "Wait for it, or cancel it first.")
 
     def _follow(self, activity):
         self._activities.append(activity)

@@ -4,7 +4,7 @@ For timing and faults alone: what a click brings with the real model is tested i
 variable SLOW_ENGINE is a JSON object: ``stage_s`` (seconds each stage takes), ``die_at`` and ``fail_at`` (a stage),
 ``deaf`` (ignore cancel), ``silent_at`` (a stage that never ends and says nothing), ``helper`` (a file: start a process
 of its own, which would outlive this one, and write its id there), ``problem`` (what the check of the computer finds),
-``load_fails``, ``warnings`` (sentences to note), ``only`` (a part of the path of the studies that all this happens to),
+``load_fails``, ``no_classifier``, ``warnings`` (sentences to note), ``only`` (a part of the path of the studies that all this happens to),
 ``done`` (a file: write the name of each study of a batch there that is done).
 """
 
@@ -21,19 +21,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 
-from BrainTumorSegLib.engine.errors import Cancelled, MemoryExhaustedError, ModelError
+from BrainTumorSegLib.engine.errors import Cancelled, InputError, MemoryExhaustedError, ModelError
 from BrainTumorSegLib.engine.measurement.lesions import find_lesions, slice_measures
 from BrainTumorSegLib.engine.measurement.result import Result, SliceScore
 from BrainTumorSegLib.engine.models.index import ModelProvenance
 from BrainTumorSegLib.engine.output.report import build_report
 from BrainTumorSegLib.engine.output.writing import write_result
 from BrainTumorSegLib.engine.service.cohort.task import do_study
-from BrainTumorSegLib.engine.service.requests import parse_job, parse_study
+from BrainTumorSegLib.engine.service.requests import WorkerCommands, parse_job, parse_study
 from BrainTumorSegLib.engine.service.run import ALIGNMENTS, SegmentJob
 from BrainTumorSegLib.engine.service.server import claim_stdin, claim_stdout, serve
 from BrainTumorSegLib.engine.settings import UsedSettings
-from BrainTumorSegLib.engine.study.reading import read_study
+from BrainTumorSegLib.engine.study.axial import AxialOrder
+from BrainTumorSegLib.engine.study.geometry import Volume
+from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
 from BrainTumorSegLib.engine.study.study import Study
 
 STAGES = ("read", "load", "preprocess", "classify", "segment", "postprocess", "write")
@@ -53,6 +56,25 @@ def study(request: dict[str, Any], send: Callable[..., None], is_cancelled: Call
         with Path(WANTED["done"]).open("a") as stream:
             stream.write(f"{row.study}\n")
     send("done", row=vars(row))
+
+
+def refine(request: dict[str, Any], send: Callable[..., None], is_cancelled: Callable[[], bool]) -> None:
+    """The engine's own."""
+    _suffer("refine", is_cancelled)
+    WorkerCommands().table()["refine"](request, send, is_cancelled)
+
+
+def explain(request: dict[str, Any], send: Callable[..., None], is_cancelled: Callable[[], bool]) -> None:
+    """What is bright in the slice, instead of what a classifier looks at."""
+    _suffer("explain", is_cancelled)
+    if WANTED.get("no_classifier"):
+        raise InputError("This model has no slice classifier, so there is nothing to explain.", "Use another model.")
+    flair = read_study(StudyPaths(Path(request["flair"])))
+    found = np.zeros_like(flair.flair)
+    order = AxialOrder.of(flair.geometry)
+    order.to_axial(found)[request["slice"]] = order.to_axial(flair.flair / flair.flair.max())[request["slice"]]
+    sitk.WriteImage(Volume(found, flair.geometry).to_image(), request["output"])
+    send("done", files={"map": request["output"]})
 
 
 def load(_request: dict[str, Any], send: Callable[..., None], _is_cancelled: Callable[[], bool]) -> None:
@@ -124,4 +146,5 @@ def doctor(_request: dict[str, Any], send: Callable[..., None], _is_cancelled: C
 
 if __name__ == "__main__":
     with claim_stdout() as events:
-        serve(claim_stdin(), events, {"segment": segment, "study": study, "load": load, "doctor": doctor})
+        commands = (segment, study, load, doctor, refine, explain)
+        serve(claim_stdin(), events, {each.__name__: each for each in commands})

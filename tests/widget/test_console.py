@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import slicer
 
 from BrainTumorSegLib.engine.errors import Cancelled, InputError, MemoryExhaustedError
 from BrainTumorSegLib.jobs.activity import State
@@ -80,6 +81,35 @@ def test_start_returns_at_once_and_cancel_ends_it(logic: Any, study: dict[str, A
     assert job.state is State.CANCELLED
     with pytest.raises(Cancelled):
         job.raiseIfFailed()
+
+
+def test_an_outline_is_refined_and_a_slice_explained(logic: Any, study: dict[str, Any]) -> None:
+    node = logic.segment(study["FLAIR"])
+    with pytest.raises(InputError, match=r"Nothing was corrected since the last outline\. Paint"):
+        logic.refine(node)
+    segmentId = node.GetSegmentation().GetNthSegmentID(0)
+    tumour = slicer.util.arrayFromSegmentBinaryLabelmap(node, segmentId, study["FLAIR"])
+    before = tumour.sum()
+    tumour[2, 3:5, 3:5] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(tumour, node, segmentId, study["FLAIR"])
+    changed_ml = logic.refine(node)
+    refined = slicer.util.arrayFromSegmentBinaryLabelmap(node, segmentId, study["FLAIR"])
+    assert refined[2, 3:5, 3:5].all()
+    assert changed_ml == pytest.approx(np.sum(refined != tumour) * 1.5 * 1.5 * 3.0 / 1000)
+    assert before + 4 == tumour.sum()
+    lookedAt = logic.explain(node, 9)
+    assert lookedAt.shape == tumour.shape
+    assert lookedAt.dtype == np.float32
+    assert lookedAt[9].max() == 1.0
+    assert not np.delete(lookedAt, 9, axis=0).any()
+
+
+def test_what_is_no_result_is_neither_refined_nor_explained(logic: Any, scene: Any) -> None:
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Mine")
+    with pytest.raises(InputError, match="can't be refined: it is no result"):
+        logic.refine(node)
+    with pytest.raises(InputError, match="is no result of this module"):
+        logic.explain(node, 3)
 
 
 def test_a_second_start_while_one_runs_is_refused(logic: Any, study: dict[str, Any]) -> None:

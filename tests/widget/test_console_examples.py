@@ -61,5 +61,7 @@ def test_the_console_examples_run_in_order(logic: Any, data: Path, capsys: pytes
     said = capsys.readouterr().out
     assert "Tumour found" in said
     assert "State.CANCELLED" in said
+    assert "mL changed" in said
+    assert "(12, 32, 32) 1.0" in said
     assert "The threshold is 1.5, but must lie between 0 and 1." in said
     assert [(row["study"], row["status"]) for row in names["rows"]] == [("anna", "done"), ("bert", "done")]

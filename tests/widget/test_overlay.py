@@ -127,6 +127,99 @@ def test_a_scene_saved_below_an_overlay_comes_back_without_it(
     assert not panel.ui.overlayButton.checked
 
 
+@pytest.fixture
+def axial(scene: Any) -> Any:
+    """The axial view, for the classifier is asked about the slice in it."""
+    view = slicer.vtkMRMLSliceNode()
+    view.SetLayoutName("Red")
+    scene.AddNode(view)
+    view.SetOrientationToAxial()
+    return view
+
+
+def ask(panel: Any) -> None:
+    panel.ui.overlayComboBox.currentIndex = 2
+    panel.ui.overlayButton.click()
+
+
+def ended(panel: Any) -> Any:
+    return lambda: not panel.controller.isRunning
+
+
+def test_what_the_classifier_looked_at_is_shown_for_the_slice_in_view(
+    shell: Any, axial: Any, panel: Any, result: Any, composite: Any, study: dict[str, Any]
+) -> None:
+    panel.controller._resultPanel.navigator.goTo(7)
+    ask(panel)
+    assert composite.GetForegroundVolumeID() == study["T1"].GetID(), "not computed yet"
+    shell.processEventsUntil(lambda: "Asking the classifier" in panel.ui.statusLabel.text)
+    shell.processEventsUntil(ended(panel))
+    shown = slicer.mrmlScene.GetNodeByID(composite.GetForegroundVolumeID())
+    flair = slicer.util.arrayFromVolume(study["FLAIR"])
+    expected = np.zeros(flair.shape, np.float32)
+    expected[7] = flair[7] / flair.max()
+    np.testing.assert_allclose(slicer.util.arrayFromVolume(shown), expected, atol=1e-6)
+    (legend,) = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+    assert legend.GetTitleText() == "What the classifier looked at (slice 8)"
+    assert panel.ui.statusLabel.text == ""
+    panel.ui.overlayButton.click()
+    assert composite.GetForegroundVolumeID() == study["T1"].GetID()
+    assert slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode") == []
+
+
+@pytest.mark.parametrize("end", [take_away, leave, choose_another])
+def test_an_answer_that_nobody_waits_for_any_more_is_not_shown(
+    shell: Any, axial: Any, panel: Any, click: Any, result: Any, composite: Any, study: dict[str, Any], end: Any
+) -> None:
+    ask(panel)
+    end(shell, panel, click)
+    shell.processEventsUntil(ended(panel))
+    assert composite.GetForegroundVolumeID() == study["T1"].GetID()
+    assert slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode") == []
+    assert not panel.ui.overlayButton.checked
+
+
+def test_a_model_without_a_classifier_is_said_and_the_button_is_up(
+    shell: Any, axial: Any, panel: Any, result: Any, engine: Any
+) -> None:
+    engine(stage_s=0, no_classifier=True)
+    panel.logic.session.stop()
+    ask(panel)
+    shell.processEventsUntil(ended(panel))
+    assert panel.ui.statusLabel.text.startswith("This model has no slice classifier, so there is nothing to explain.")
+    assert not panel.ui.overlayButton.checked
+
+
+def test_asking_can_be_cancelled(shell: Any, axial: Any, panel: Any, result: Any, engine: Any) -> None:
+    engine(stage_s=30)
+    panel.logic.session.stop()
+    ask(panel)
+    shell.processEventsUntil(lambda: "Asking" in panel.ui.statusLabel.text)
+    panel.ui.segmentButton.click()
+    shell.processEventsUntil(ended(panel))
+    assert not panel.ui.overlayButton.checked
+
+
+def test_without_an_axial_view_or_an_input_it_says_so(
+    shell: Any, panel: Any, result: Any, study: dict[str, Any], scene: Any, request: pytest.FixtureRequest
+) -> None:
+    ask(panel)
+    assert shell.dialogs.shown[-1].startswith("No axial view shows a slice of this study.")
+    assert not panel.ui.overlayButton.checked
+    request.getfixturevalue("axial")
+    scene.RemoveNode(study["T1"])
+    ask(panel)
+    assert shell.dialogs.shown[-1].startswith("The T1 volume that this result was made from is not in the scene")
+    assert not panel.ui.overlayButton.checked
+
+
+def test_a_new_result_takes_the_overlay_of_the_old_one_away(panel: Any, click: Any, result: Any) -> None:
+    panel.ui.overlayButton.click()
+    click(panel)
+    assert not panel.ui.overlayButton.checked
+    assert slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode") == []
+
+
 def test_without_a_result_there_is_nothing_to_lay_over(panel: Any) -> None:
     assert not panel.ui.overlayButton.enabled
     assert not panel.ui.overlayComboBox.enabled

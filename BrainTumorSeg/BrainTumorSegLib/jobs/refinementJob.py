@@ -21,7 +21,7 @@ from BrainTumorSegLib.scene.undo import SegmentationUndo
 
 
 class RefinementJob(EngineJob):
-    """Each step has a turn of the event loop. ``changedVoxels`` is there once the state is DONE."""
+    """Each step has a turn of the event loop. ``changedVolume_ml`` is there once the state is DONE."""
 
     def __init__(
         self, session: EngineSession, segmentationNode: Any, undo: SegmentationUndo, temporaryPath: str
@@ -29,16 +29,15 @@ class RefinementJob(EngineJob):
         super().__init__(session, temporaryPath)
         self._nodeId = segmentationNode.GetID() if segmentationNode is not None else ""
         self._undo = undo
-        self.changedVoxels = 0
+        self.changedVolume_ml: float | None = None
 
     def _begin(self) -> None:
-        """Measure what was corrected just now, for that is what undo goes back to."""
         self._progress("export", 0.0)
-        followEdits(self._node())
-        self._then(self._collect)
+        self._then(partial(self._measure, correctionsOf(self._node())))
 
-    def _collect(self) -> None:
-        corrections = correctionsOf(self._node())
+    def _measure(self, corrections: Corrections) -> None:
+        """What was corrected just now: that is what undo goes back to."""
+        followEdits(self._node())
         self._then(partial(self._export, corrections))
 
     def _export(self, corrections: Corrections) -> None:
@@ -66,9 +65,13 @@ class RefinementJob(EngineJob):
     def _take(self, corrections: Corrections, refined: Mask) -> None:
         node = self._node()
         hasSurface = node.GetSegmentation().ContainsRepresentation(SURFACE)
-        self.changedVoxels = takeRefined(node, refined, corrections, self._undo)
+        self.changedVolume_ml = takeRefined(node, refined, corrections, self._undo)
         if hasSurface:
             self._then(node.CreateClosedSurfaceRepresentation)
+
+    def _stop(self) -> None:
+        if self.changedVolume_ml is None:  # else it is in the scene: too late
+            super()._stop()
 
     def _node(self) -> Any:
         node = slicer.mrmlScene.GetNodeByID(self._nodeId) if self._nodeId else None

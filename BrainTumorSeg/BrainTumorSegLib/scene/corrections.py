@@ -70,8 +70,8 @@ def correctionsOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> Correctio
 
 def takeRefined(
     segmentationNode: slicer.vtkMRMLSegmentationNode, refined: Mask, corrections: Corrections, undo: SegmentationUndo
-) -> int:
-    """Write a refined outline [K, J, I] on FLAIR's grid and measure it, one step of the undo; how many voxels changed.
+) -> float:
+    """Write a refined outline [K, J, I] on FLAIR's grid and measure it, one step of the undo; how many mL changed.
 
     Slices that are ticked off as reviewed by now stay as they are. Raises InputError if the tumour is not what was
     refined any more: what was drawn meanwhile stays.
@@ -84,7 +84,8 @@ def takeRefined(
         raise InputError(
             "The segmentation was changed while it was being refined; it is as you left it.", "Refine it again."
         )
-    toAxial, reviewed = AxialOrder.of(geometryOf(flairNode)).to_axial, list(reviewedSlices(segmentationNode))
+    geometry = geometryOf(flairNode)
+    toAxial, reviewed = AxialOrder.of(geometry).to_axial, list(reviewedSlices(segmentationNode))
     toAxial(refined)[reviewed] = toAxial(now)[reviewed]
     undo.save(segmentationNode)
     wasSplit = isSplit(segmentationNode)
@@ -94,7 +95,7 @@ def takeRefined(
     followEdits(segmentationNode)
     if wasSplit:
         splitAgain(segmentationNode)
-    return int(np.count_nonzero(refined != now))
+    return float(np.count_nonzero(refined != now)) * geometry.voxel_volume_ml
 
 
 def _hasVoxels(node: slicer.vtkMRMLVolumeNode | None) -> bool:

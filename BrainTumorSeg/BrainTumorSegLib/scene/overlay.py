@@ -6,10 +6,13 @@ import enum
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import slicer
 
 from BrainTumorSegLib.scene.ownNodes import PROBABILITY, partOf
 from BrainTumorSegLib.scene.volumeGeometry import ijkToLocal, setIjkToLocal
+
+Voxels = npt.NDArray[np.float32]
 
 OPACITY = 0.6
 _UNFILLED = "BrainTumorSeg.Unfilled"
@@ -27,6 +30,7 @@ class OverlayKind(enum.Enum):
 
     UNCERTAINTY = "uncertainty"
     PROBABILITY = "probability"
+    EXPLANATION = "explanation"
 
 
 class Overlay:
@@ -49,8 +53,13 @@ class Overlay:
 
     def show(self, segmentationNode: slicer.vtkMRMLSegmentationNode, kind: OverlayKind, title: str) -> None:
         """Lay the probability, 0-1, or its binary entropy in bits, over every slice view. title: the legend's."""
+        values = slicer.util.arrayFromVolume(partOf(segmentationNode, PROBABILITY))
+        self.showVoxels(segmentationNode, values if kind is OverlayKind.PROBABILITY else _entropy(values), title)
+
+    def showVoxels(self, segmentationNode: slicer.vtkMRMLSegmentationNode, voxels: Voxels, title: str) -> None:
+        """Lay values of 0-1 on the grid of the result's probability, float32 [K, J, I], over every slice view."""
         self.hide()
-        volume = _volumeOf(partOf(segmentationNode, PROBABILITY), kind, title)
+        volume = _volumeOf(partOf(segmentationNode, PROBABILITY), voxels, title)
         legend = _legendOf(volume, title)
         self._nodeIds = [legend.GetID(), volume.GetDisplayNode().GetID(), volume.GetID()]
         for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
@@ -82,16 +91,15 @@ class Overlay:
         self._nodeIds, self._before = [], {}
 
 
-def _volumeOf(probabilityNode: Any, kind: OverlayKind, title: str) -> Any:
+def _volumeOf(probabilityNode: Any, voxels: Voxels, title: str) -> Any:
     """A volume of its own, hidden and not saved: its display is nobody else's."""
-    values = slicer.util.arrayFromVolume(probabilityNode)
     scene = slicer.mrmlScene
     volume = slicer.vtkMRMLScalarVolumeNode()
     volume.SetName(title)
     volume.SetHideFromEditors(True)
     volume.SetSaveWithScene(False)
     volume = scene.AddNode(volume)
-    slicer.util.updateVolumeFromArray(volume, values if kind is OverlayKind.PROBABILITY else _entropy(values))
+    slicer.util.updateVolumeFromArray(volume, voxels)
     setIjkToLocal(volume, ijkToLocal(probabilityNode))
     volume.SetAndObserveTransformNodeID(probabilityNode.GetTransformNodeID())
     volume.CreateDefaultDisplayNodes()
@@ -107,10 +115,10 @@ def _volumeOf(probabilityNode: Any, kind: OverlayKind, title: str) -> Any:
     return volume
 
 
-def _entropy(probability: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _entropy(probability: Voxels) -> Voxels:
     """Binary entropy in bits, float32, of probabilities 0-1: 1 where both outcomes are equally likely."""
     p = np.clip(probability, 1e-7, 1 - 1e-7)
-    bits: np.ndarray[Any, np.dtype[np.float32]] = (-(p * np.log2(p) + (1 - p) * np.log2(1 - p))).astype(np.float32)
+    bits: Voxels = (-(p * np.log2(p) + (1 - p) * np.log2(1 - p))).astype(np.float32)
     return bits
 
 

@@ -11,12 +11,14 @@ from slicer.i18n import tr as _
 
 from BrainTumorSegLib.application.diagnostics import diagnosticsText
 from BrainTumorSegLib.application.questions import isAgreed
-from BrainTumorSegLib.engine.errors import BrainTumorSegError
+from BrainTumorSegLib.engine.errors import BrainTumorSegError, InputError
 from BrainTumorSegLib.engine.models.index import ModelEntry
 from BrainTumorSegLib.engine.settings import MIN_VOLUME, THRESHOLD
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.jobs.activity import Activity, ChildWork, State
 from BrainTumorSegLib.jobs.batch import BatchJob
+from BrainTumorSegLib.jobs.explanationJob import ExplanationJob
+from BrainTumorSegLib.jobs.refinementJob import RefinementJob
 from BrainTumorSegLib.jobs.segmentationJob import SegmentationJob
 from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.inputGuess import databaseTagReader, guessInputs
@@ -52,14 +54,16 @@ class Controller:
         self._modelNote = ""
         self._segmentPanel = SegmentPanel(ui)
         self._choices = FoldedChoices((ui.inputsCollapsibleButton, ui.outputsCollapsibleButton))
-        self._resultPanel = ResultPanel(ui, logic.undo, self._onUndone)
+        self._resultPanel = ResultPanel(ui, logic.undo, self._onUndone, self._explain)
         self._modelChoice = ModelChoice(ui.modelComboBox, entries, self._onModelChosen, self._onModelUnknown)
         self._computerPanel = ComputerPanel(
             ui, requirementsPath, logic.startInstallation, logic.examine, self._diagnostics
         )
         self._modelsPanel = ModelsPanel(ui, entries, self._startModelWork, self._computerPanel.missingText)
         self._batchPanel = BatchPanel(ui, logic.planFolder, self._startBatch, self._computerPanel.missingText)
-        connectClicks(ui, {"segmentButton": self.onSegment, "guessButton": self.guessInputs})
+        connectClicks(
+            ui, {"segmentButton": self.onSegment, "guessButton": self.guessInputs, "refineButton": self.onRefine}
+        )
         navigator = self._resultPanel.navigator
         self.shortcuts = Shortcuts(
             {
@@ -174,6 +178,33 @@ class Controller:
         else:
             self._follow(self._logic.startModelWork("list"), self._onModelsListed)
 
+    def onRefine(self) -> None:
+        """Segment again around what was corrected."""
+        self._refuseSecond()
+        self._follow(self._logic.startRefinement(self._segmentation()), self._onRefined)
+
+    def _explain(self) -> None:
+        """Ask what the classifier looked at in the slice in view, for the overlay."""
+        try:
+            self._refuseSecond()
+            index = self._resultPanel.navigator.shown
+            if index is None:
+                raise InputError("No axial view shows a slice of this study.", "Show one, then try again.")
+            self._follow(self._logic.startExplanation(self._segmentation(), index), self._onExplained)
+        except BrainTumorSegError:
+            self._resultPanel.overlay.hide()
+            raise
+
+    def _refuseSecond(self) -> None:
+        missing = self._computerPanel.missingText()
+        if missing:
+            raise InputError(missing, "")
+        if self.isRunning:
+            raise InputError("Another job is running already.", "Wait for it, or cancel it first.")
+
+    def _segmentation(self) -> Any:
+        return self.parameters.segmentation if self.parameters is not None else None
+
     def _missing(self) -> str:
         """What prevents a start, in words; "" when nothing does."""
         parameters = self.parameters
@@ -243,6 +274,8 @@ class Controller:
             return
         self.activity = None
         self.update()
+        if isinstance(activity, ExplanationJob) and activity.state is not State.DONE:
+            self._resultPanel.overlay.hide()
         if activity.state is State.DONE:
             self._segmentPanel.showText("")
             then(activity)
@@ -262,9 +295,20 @@ class Controller:
         self.update()
         text = "\n".join(each for each in (job.result.message, kept) if each)
         self._segmentPanel.showText(text, [note for note in notes if note])
+        self._resultPanel.overlay.hide()  # it is of the result before
         showResult(job.result.segmentationNode)
         self._choices.fold()
         bringIntoView(self._ui.statusLabel, self._ui.batchCollapsibleButton)
+
+    def _onRefined(self, job: Activity) -> None:
+        assert isinstance(job, RefinementJob), "followed as such"
+        text = _("Refined around your corrections: {volume:.2f} mL changed. 'Undo' takes it back.")
+        self._segmentPanel.showText(text.format(volume=job.changedVolume_ml))
+
+    def _onExplained(self, job: Activity) -> None:
+        assert isinstance(job, ExplanationJob), "followed as such"
+        assert job.map is not None, "the state is DONE"
+        self._resultPanel.overlay.showExplanation(job.map, job.index)
 
     def _startBatch(self, inputs: Path, outputs: Path) -> BatchJob:
         """With the settings of the panel, as for one study."""

@@ -34,16 +34,19 @@ class ResultPanel:
     """Shows the result that lies in the selected segmentation, also one that was loaded with a scene.
 
     ui: the widgets of the .ui by name. undo: the states before each change. onUndone: called after one was taken back.
+    explain: see ``OverlayPanel``.
     """
 
-    def __init__(self, ui: Any, undo: SegmentationUndo, onUndone: Callable[[], None]) -> None:
+    def __init__(
+        self, ui: Any, undo: SegmentationUndo, onUndone: Callable[[], None], explain: Callable[[], None]
+    ) -> None:
         self._ui, self._undo, self._onUndone = ui, undo, onUndone
         self._segmentationId = ""
         self._flairId = ""
         self._problem = ""
         self.navigator = NavigatorPanel(ui)
         self.threshold = ThresholdPanel(ui, undo)
-        self.overlay = OverlayPanel(ui)
+        self.overlay = OverlayPanel(ui, explain)
         self._isFilling = False
         self._watch = SegmentWatch(self._followSoon)
         self._timer = qt.QTimer()
@@ -145,6 +148,7 @@ class ResultPanel:
         self._ui.splitButton.text = _("Join lesions again") if split else _("Split lesions into segments")
         self._ui.splitButton.enabled = hasResult and (split or rows > 1)
         self._ui.moreCollapsibleButton.visible = hasResult
+        self._ui.refineButton.visible = hasResult and isCorrected(node)
         self._ui.undoButton.enabled = node is not None and self._undo.isAvailable(node)
         self._ui.show3DButton.blockSignals(True)
         self._ui.show3DButton.checked = _isShown3D(node)

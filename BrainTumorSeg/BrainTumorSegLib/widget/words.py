@@ -29,6 +29,8 @@ def stageText(stage: str) -> str:
         "models": _("Working on the models"),
         "install": _("Installing the packages"),
         "find": _("Looking for studies"),
+        "refine": _("Refining around your corrections"),
+        "explain": _("Asking the classifier"),
     }.get(stage, stage)
 
 
