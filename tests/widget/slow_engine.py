@@ -4,8 +4,8 @@ For timing and faults alone: what a click brings with the real model is tested i
 variable SLOW_ENGINE is a JSON object: ``stage_s`` (seconds each stage takes), ``die_at`` and ``fail_at`` (a stage),
 ``deaf`` (ignore cancel), ``silent_at`` (a stage that never ends and says nothing), ``helper`` (a file: start a process
 of its own, which would outlive this one, and write its id there), ``problem`` (what the check of the computer finds),
-``load_fails``, ``no_classifier``, ``warnings`` (sentences to note), ``only`` (a part of the path of the studies that all this happens to),
-``done`` (a file: write the name of each study of a batch there that is done).
+``load_fails``, ``no_classifier``, ``warnings`` (sentences to note), ``only`` (a part of the path of the studies that
+all this happens to), ``done`` (a file: write the name of each study of a batch there that is done).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Some strokes in the Segment Editor, one click, and the outline follows: what was drawn and what was reviewed holds."""
+"""Some strokes in the Segment Editor, one click, and the outline follows; what was drawn and reviewed holds."""
 
 from __future__ import annotations
 

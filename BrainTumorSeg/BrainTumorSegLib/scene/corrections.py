@@ -49,9 +49,8 @@ def correctionsOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> Correctio
     """
     flairNode = segmentationNode.GetNodeReference(segmentationNode.GetReferenceImageGeometryReferenceRole())
     probabilityNode = partOf(segmentationNode, PROBABILITY)
-    sizes = {node.GetImageData().GetDimensions() for node in (flairNode, probabilityNode) if _hasVoxels(node)}
-    isWhole = _hasVoxels(flairNode) and _hasVoxels(probabilityNode) and len(sizes) == 1
-    if not isWhole or limitsOf(segmentationNode) is None:
+    sizes = [_sizeOf(node) for node in (flairNode, probabilityNode)]
+    if None in sizes or sizes[0] != sizes[1] or limitsOf(segmentationNode) is None:
         raise InputError(
             "This segmentation can't be refined: it is no result, or its FLAIR or its probability is not in the scene.",
             "Segment the study again, and correct the new result.",
@@ -98,8 +97,9 @@ def takeRefined(
     return float(np.count_nonzero(refined != now)) * geometry.voxel_volume_ml
 
 
-def _hasVoxels(node: slicer.vtkMRMLVolumeNode | None) -> bool:
-    return node is not None and node.GetImageData() is not None
+def _sizeOf(node: slicer.vtkMRMLVolumeNode | None) -> tuple[int, int, int] | None:
+    image = node.GetImageData() if node is not None else None
+    return image.GetDimensions() if image is not None else None
 
 
 def _asComputed(

@@ -61,7 +61,8 @@ def splitAgain(segmentationNode: slicer.vtkMRMLSegmentationNode) -> None:
     Raises InputError as ``removeLesion`` does.
     """
     flairNode = _measuredFlair(segmentationNode)
-    if partOf(segmentationNode, LESIONS).GetNumberOfRows() > 1:
+    lesionsNode = partOf(segmentationNode, LESIONS)
+    if lesionsNode is not None and lesionsNode.GetNumberOfRows() > 1:
         _split(segmentationNode, flairNode)
 
 

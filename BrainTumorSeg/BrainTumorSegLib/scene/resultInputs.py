@@ -25,7 +25,7 @@ class ResultInputs:
 
 
 def resultInputsOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> ResultInputs:
-    """What a result was made from and by which model. Raises InputError where any of it is not in the scene any more."""
+    """What a result was made from and by which model. Raises InputError where a volume is not in the scene any more."""
     ids = tumourSegmentIds(segmentationNode)
     if not ids:
         raise InputError("This segmentation is no result of this module.", "Segment the study, then try again.")

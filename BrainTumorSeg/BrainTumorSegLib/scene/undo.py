@@ -29,7 +29,7 @@ class _Table:
 
 @dataclass(frozen=True)
 class _State:
-    """Copies of segments and tables by role; probability and refined outline themselves: nobody changes their voxels."""
+    """Copies of segments and tables by role; of probability and refined outline nobody changes the voxels."""
 
     segmentation: slicer.vtkSegmentation
     tables: Mapping[str, _Table]
