@@ -11,7 +11,7 @@ from BrainTumorSegLib.engine.errors import DefectError
 from BrainTumorSegLib.engine.measurement.lesions import binary_entropy, find_lesions, slice_measures
 from BrainTumorSegLib.engine.study.axial import AxialOrder, axial_geometry
 from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
-from result_phantoms import AXIAL, GRIDS, ellipsoid, grid
+from result_phantoms import AXIAL, GRIDS, ellipsoid, grid, points_lps
 
 every_grid = pytest.mark.parametrize("geometry", GRIDS.values(), ids=GRIDS)
 CENTRE_LPS = (4.0, -8.0, 25.0)
@@ -37,13 +37,22 @@ def test_volume_diameter_and_centre_are_those_of_simpleitk(geometry: Geometry) -
     assert lesion.centroid_ras == pytest.approx((-x, -y, z))
 
 
+TURN = np.reshape(sitk.Euler3DTransform((0.0, 0.0, 0.0), *np.radians((30.0, -20.0, 40.0)).tolist()).GetMatrix(), (3, 3))
+RADII_MM = np.array([7.0, 13.0, 9.0])
+
+
+@pytest.mark.parametrize("turn", [np.eye(3), TURN], ids=["straight", "turned"])
 @every_grid
-def test_ellipsoid_has_the_diameters_it_was_drawn_with(geometry: Geometry) -> None:
-    (lesion,) = find_lesions(ellipsoid(geometry, CENTRE_LPS, (7.0, 12.0, 9.0)), geometry)
-    # Between voxel centres, 2.5 mm apart at most, both ends may fall short by up to half that and a bit.
-    assert lesion.longest_diameter_mm == pytest.approx(24, abs=3)
-    assert lesion.axial_diameters_mm == pytest.approx((24, 14), abs=3)
-    assert lesion.volume_ml == pytest.approx(4 / 3 * np.pi * 7 * 12 * 9 / 1000, rel=0.05)
+def test_ellipsoid_has_its_closed_form_within_one_voxel(geometry: Geometry, turn: np.ndarray) -> None:
+    """Semi-axes of its section by a plane through the centre: eigenvalues of its matrix in that plane."""
+    offsets = (points_lps(geometry) - CENTRE_LPS) @ turn / RADII_MM
+    (lesion,) = find_lesions((offsets**2).sum(axis=-1) <= 1, geometry)
+    plane = np.reshape(axial_geometry(geometry).direction_lps, (3, 3))[:, :2]
+    section = plane.T @ turn @ np.diag(RADII_MM**-2.0) @ turn.T @ plane
+    in_plane = 2 / np.sqrt(np.linalg.eigvalsh(section))
+    assert lesion.axial_diameters_mm == pytest.approx(in_plane, abs=max(AxialOrder.of(geometry).spacing_mm[1:]))
+    assert lesion.longest_diameter_mm == pytest.approx(2 * RADII_MM.max(), abs=max(geometry.spacing_mm))
+    assert lesion.volume_ml == pytest.approx(4 / 3 * np.pi * RADII_MM.prod() / 1000, rel=0.05)
     assert lesion.centroid_ras == pytest.approx((-4, 8, 25), abs=0.5)
 
 
