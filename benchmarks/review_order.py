@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from brain_tumor_training.bundles.fold_bundles import run_of_fold
-from brain_tumor_training.calibration.fold_calibration import unseen_logits
+from brain_tumor_training.bundles.fold_bundles import unseeing_run_of_fold
+from brain_tumor_training.calibration.fold_calibration import held_out_logits
 from brain_tumor_training.data.folds import read_folds
 from brain_tumor_training.metrics.overlap import count_slices, volumetric_dice
 from BrainTumorSegLib.engine.inference.slice_scores import slice_probabilities
@@ -78,8 +78,9 @@ def main() -> None:
 
 def held_out(arguments: argparse.Namespace, names: Sequence[str]) -> list[Patient]:
     """What the fold's runs say about the patients that they have not seen."""
-    runs = (run_of_fold(each, arguments.fold) for each in (arguments.segmentation_runs, arguments.classifier_runs))
-    maps, slices = (unseen_logits(run, names, arguments.cache, arguments.device) for run in runs)
+    patterns = (arguments.segmentation_runs, arguments.classifier_runs)
+    runs = [unseeing_run_of_fold(each, arguments.fold, names) for each in patterns]
+    maps, slices = (held_out_logits(run, names, arguments.cache, arguments.device) for run in runs)
     scores = {one.name: one.logits.astype(np.float32) for one in slices}
     found = []
     for one in maps:

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from sklearn.calibration import calibration_curve
 
-from brain_tumor_training.metrics.reliability import pooled, reliability
+from brain_tumor_training.metrics.reliability import BINS, pooled, reliability, surroundings
 
 
 def test_a_bin_counted_by_hand() -> None:
@@ -32,3 +33,28 @@ def test_parts_pool_to_the_whole() -> None:
 
 def test_certainty_falls_into_the_last_bin() -> None:
     assert reliability(np.array([1.0]), np.array([True])).calibration_error == 0
+
+
+def test_points_are_those_of_scikit_learn() -> None:
+    """Its bins are open below and ours above: no value lies on an edge here."""
+    rng = np.random.default_rng(2)
+    probability = rng.random(5000) ** 2
+    truth = rng.random(5000) < probability**1.5
+    found = reliability(probability, truth)
+    frequency, predicted = calibration_curve(truth, probability, n_bins=BINS)
+    assert [one["probability"] for one in found.points()] == pytest.approx(predicted)
+    assert [one["frequency"] for one in found.points()] == pytest.approx(frequency)
+    share = np.histogram(probability, BINS, (0, 1))[0] / len(probability)
+    assert found.calibration_error == pytest.approx((share * np.abs(frequency - predicted)).sum())
+    assert found.calibration_error > 0.05
+
+
+def test_surroundings_are_near_what_was_found_or_missed_in_the_same_slice() -> None:
+    found, truth = np.zeros((2, 3, 30, 40), bool)
+    found[0, 10, 10] = truth[0, 10, 30] = truth[2, 3, 3] = True
+    around = surroundings(found, truth, 5.0)
+    rows, columns = np.indices((30, 40))
+    near = [np.hypot(rows - 10, columns - at) <= 5 for at in (10, 30)]
+    np.testing.assert_array_equal(around[0], near[0] | near[1])
+    assert not around[1].any()
+    np.testing.assert_array_equal(around[2], np.hypot(rows - 3, columns - 3) <= 5)

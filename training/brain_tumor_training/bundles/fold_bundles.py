@@ -72,6 +72,11 @@ class FoldRuns:
 def _run_of(pattern: str, fold: int, names: Sequence[str], folds: int) -> Path:
     if _PLACE not in pattern and folds > 1:
         raise InputError(f"'{pattern}' names one run for {folds} folds.", f"Put {_PLACE} where the fold's number is.")
+    return unseeing_run_of_fold(pattern, fold, names)
+
+
+def unseeing_run_of_fold(pattern: str, fold: int, names: Sequence[str]) -> Path:
+    """The run of a fold. Raises InputError if it was trained on one of these patients, on whom it is to be measured."""
     path = run_of_fold(pattern, fold)
     split = RunFolder(path).split()
     trained_on = sorted({*split.training, *split.validation} & set(names))

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import distance_transform_edt
 
 BINS = 15
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,19 @@ def reliability(probability: npt.NDArray[np.floating[Any]], truth: npt.NDArray[n
         np.bincount(bins, weights=values, minlength=BINS).astype(np.float64),
         np.bincount(bins[positive], minlength=BINS),
     )
+
+
+def surroundings(found: Mask, truth: Mask, reach_px: float) -> Mask:
+    """Where tumour is at issue: the pixels of each slice within a reach of what was found or of the truth there.
+
+    found and truth: bool [S, H, W]. Elsewhere a voxel is easily right, and hides the error of those that are not: so
+    calibration is often measured around the segment only (Mehrtash et al., IEEE Trans Med Imaging 2020).
+    """
+    around = np.zeros_like(truth)
+    for plane, either in zip(around, found | truth, strict=True):
+        if either.any():
+            plane[:] = distance_transform_edt(~either) <= reach_px
+    return around
 
 
 def pooled(parts: Iterable[Reliability]) -> Reliability:
