@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
+
+pytest.importorskip("slicer", reason="needs real MRML: pip install slicer-core")
+
+import slicer
+
+from BrainTumorSegLib.engine.memory import needed_bytes
 
 
 def test_without_a_volume_the_tooltip_says_what_is_missing(panel: Any) -> None:
@@ -17,6 +24,15 @@ def test_inputs_are_found_by_name(panel: Any, click: Any, study: dict[str, Any])
     chosen = [panel.ui.flairSelector, panel.ui.t1Selector, panel.ui.t1cSelector]
     assert [each.currentNode().GetName() for each in chosen] == ["FLAIR", "T1", "T1 post contrast"]
     assert panel.ui.segmentButton.enabled
+
+
+def test_the_tooltip_says_how_much_memory_a_start_takes(panel: Any, study: dict[str, Any]) -> None:
+    panel.ui.flairSelector.setCurrentNode(study["FLAIR"])
+    needed = needed_bytes(study["FLAIR"].GetImageData().GetDimensions(), 1)
+    assert panel.ui.segmentButton.toolTip.endswith(f"Takes up to {needed / 1e9:.1f} GB of memory.")
+    slicer.util.updateVolumeFromArray(study["FLAIR"], np.indices((200, 512, 512), np.uint8)[0])
+    panel.ui.t1Selector.setCurrentNode(study["T1"])
+    assert "Takes up to 1.9 GB of memory" in panel.ui.segmentButton.toolTip
 
 
 def test_finding_inputs_keeps_what_was_chosen(panel: Any, click: Any, study: dict[str, Any]) -> None:

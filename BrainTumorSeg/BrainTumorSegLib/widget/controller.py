@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from BrainTumorSegLib.application.diagnostics import diagnosticsText
 from BrainTumorSegLib.application.questions import isAgreed
 from BrainTumorSegLib.engine.errors import BrainTumorSegError, InputError
+from BrainTumorSegLib.engine.memory import needed_bytes
 from BrainTumorSegLib.engine.models.index import ModelEntry
 from BrainTumorSegLib.engine.settings import MIN_VOLUME, THRESHOLD
 from BrainTumorSegLib.engine.study.roles import Role
@@ -106,7 +107,7 @@ class Controller:
             self._segmentPanel.showActivity(self.activity)
             return
         missing = self._missing()
-        self._segmentPanel.showReady(missing)
+        self._segmentPanel.showReady(missing, 0.0 if missing else _neededBytes(parameters) / 1e9)
         if missing:
             self._choices.unfold()
 
@@ -210,8 +211,7 @@ class Controller:
         parameters = self.parameters
         if parameters is None or parameters.flair is None:
             return _("Choose the FLAIR volume first.")
-        volumes = {Role.FLAIR: parameters.flair, Role.T1: parameters.t1, Role.T1C: parameters.t1c}
-        chosen = {role: node for role, node in volumes.items() if node is not None}
+        chosen = _chosenVolumes(parameters)
         if len({node.GetID() for node in chosen.values()}) < len(chosen):
             return _("The same volume is chosen twice. Choose a different one, or none.")
         try:
@@ -356,6 +356,17 @@ def _isInPanel(limits: Limits) -> bool:
 def _studyOf(parameters: BrainTumorSegParameterNode) -> tuple[str, ...]:
     """IDs of the nodes that the panel speaks of."""
     return tuple(node.GetID() if node else "" for node in (parameters.flair, parameters.segmentation))
+
+
+def _chosenVolumes(parameters: BrainTumorSegParameterNode) -> dict[Role, Any]:
+    """The volume nodes that were chosen, by what they are."""
+    volumes = {Role.FLAIR: parameters.flair, Role.T1: parameters.t1, Role.T1C: parameters.t1c}
+    return {role: node for role, node in volumes.items() if node is not None}
+
+
+def _neededBytes(parameters: BrainTumorSegParameterNode) -> int:
+    """The memory that segmenting the chosen study takes at most."""
+    return needed_bytes(parameters.flair.GetImageData().GetDimensions(), len(_chosenVolumes(parameters)))
 
 
 def _policy(segmentationNode: Any) -> EditedPolicy:

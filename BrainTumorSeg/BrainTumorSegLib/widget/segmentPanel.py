@@ -33,11 +33,16 @@ class SegmentPanel:
         ui.notesButton.connect("toggled(bool)", visibly(self._showNotes))
         self._showNotes(False)
 
-    def showReady(self, missing: str) -> None:
-        """No activity: the button starts one, unless something is missing, which its tooltip then says."""
+    def showReady(self, missing: str, needed_gb: float) -> None:
+        """No activity: the button starts one, unless something is missing, which its tooltip then says.
+
+        needed_gb: the memory that a start will take, said in the tooltip too.
+        """
         self._ui.segmentButton.text = _("Segment tumour")
         self._ui.segmentButton.enabled = not missing
-        self._ui.segmentButton.toolTip = missing or _("Outline the tumour in the chosen study.")
+        self._ui.segmentButton.toolTip = missing or _(
+            "Outline the tumour in the chosen study. Takes up to {needed:.1f} GB of memory."
+        ).format(needed=needed_gb)
         self._ui.progressBar.visible = False
 
     def showActivity(self, activity: Activity) -> None:

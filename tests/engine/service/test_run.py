@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pydicom
 import pytest
+import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.errors import Cancelled, InputError, OutputError
 from BrainTumorSegLib.engine.foreign_errors import translate
+from BrainTumorSegLib.engine.memory import needed_bytes
 from BrainTumorSegLib.engine.models.index import parse_index
 from BrainTumorSegLib.engine.models.store import ModelStore
 from BrainTumorSegLib.engine.output.writing import OutputPaths
@@ -176,6 +178,21 @@ def test_a_wish_to_stop_is_heard_while_the_model_loads(
         )
     assert stages == ["read", "load"]
     assert not slow_store.go_on.is_set()
+
+
+def test_the_memory_that_a_study_needs_is_told_before_the_work(
+    slow_store: _SlowStore, sample_study: SamplePaths, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stages: list[str] = []
+    with caplog.at_level("INFO"), pytest.raises(Cancelled):
+        run_job(
+            _job(tmp_path, sample_study.flair),
+            SegmenterCache(slow_store),
+            lambda stage, _fraction: stages.append(stage),
+            lambda: "load" in stages,
+        )
+    needed = needed_bytes(sitk.ReadImage(str(sample_study.flair)).GetSize(), 1)
+    assert f"needs up to {needed / 1e9:.1f} GB of memory" in caplog.messages
 
 
 def test_a_file_that_can_not_be_read_is_told_without_waiting_for_the_model(slow_store: _SlowStore, flair: Path) -> None:

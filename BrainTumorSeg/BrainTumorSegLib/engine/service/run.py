@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from BrainTumorSegLib.engine.errors import Cancelled, InputError
 from BrainTumorSegLib.engine.files import check_distinct, check_writable
 from BrainTumorSegLib.engine.measurement.result import Result
-from BrainTumorSegLib.engine.memory import require_memory
+from BrainTumorSegLib.engine.memory import needed_bytes, require_memory
 from BrainTumorSegLib.engine.models.store import ModelStore
 from BrainTumorSegLib.engine.output.kinds import refuse_other_kind
 from BrainTumorSegLib.engine.output.page.page import check_page_name
@@ -154,7 +154,9 @@ def run_job(
     on_progress(stage, 0.0)
     with _timed(stage, timings_s):
         study = read_study(job.inputs, ALIGNMENTS[job.settings.register], is_cancelled)
-    require_memory("The study", study.geometry.size_ijk, 1 + sum(each is not None for each in (study.t1, study.t1c)))
+    sequences = 1 + sum(each is not None for each in (study.t1, study.t1c))
+    require_memory("The study", study.geometry.size_ijk, sequences)
+    logger.info("needs up to %.1f GB of memory", needed_bytes(study.geometry.size_ijk, sequences) / 1e9)
     _stop_if(is_cancelled)
     on_progress("load", LOAD_STARTS)
     with _timed("load", timings_s):
