@@ -9,7 +9,14 @@ import numpy.typing as npt
 import scipy.ndimage
 
 from BrainTumorSegLib.engine.measurement.diameters import TIE_MM, longest_diameter, perpendicular_diameters
-from BrainTumorSegLib.engine.measurement.mask import bounding_box, check_shape, label_components, piece_sizes
+from BrainTumorSegLib.engine.measurement.mask import (
+    Pieces,
+    bounding_box,
+    check_shape,
+    find_pieces,
+    label_components,
+    piece_sizes,
+)
 from BrainTumorSegLib.engine.measurement.result import Lesion
 from BrainTumorSegLib.engine.study.axial import AxialOrder, axial_geometry, slice_positions_mm
 from BrainTumorSegLib.engine.study.geometry import Geometry
@@ -56,18 +63,16 @@ def find_lesions(mask: Mask, geometry: Geometry) -> tuple[Lesion, ...]:
     Raises GeometryError if the mask does not fit the grid.
     """
     check_shape(mask.shape, geometry)
-    axial_mask = AxialOrder.of(geometry).to_axial(mask)
-    whole = bounding_box(axial_mask)
-    if whole is None:
-        return ()
-    labels, count = label_components(axial_mask[whole])
-    boxes = scipy.ndimage.find_objects(labels, count)
-    largest_first = _largest_first(labels, count)
-    start = np.array([part.start for part in whole])
-    grid = axial_geometry(geometry)
+    return lesions_of(find_pieces(AxialOrder.of(geometry).to_axial(mask)), axial_geometry(geometry))
+
+
+def lesions_of(pieces: Pieces, grid: Geometry) -> tuple[Lesion, ...]:
+    """What ``find_lesions`` says of pieces that are known: [slice, row, column] on an axial grid, inferior first."""
+    boxes = scipy.ndimage.find_objects(pieces.labels, pieces.count)
+    starts = [np.add(pieces.start, [part.start for part in box]) for box in boxes]
     return tuple(
-        _measure(rank + 1, labels[boxes[n]] == n + 1, start + [part.start for part in boxes[n]], grid)
-        for rank, n in enumerate(largest_first)
+        _measure(rank + 1, pieces.labels[boxes[n]] == n + 1, starts[n], grid)
+        for rank, n in enumerate(_largest_first(pieces.labels, pieces.count))
     )
 
 

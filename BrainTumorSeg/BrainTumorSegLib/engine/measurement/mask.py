@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import numpy.typing as npt
 import scipy.ndimage
@@ -18,6 +20,24 @@ _NEIGHBOURS_26 = np.ones((3, 3, 3), bool)
 _RELATIVE_TOLERANCE = 1e-9
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """The 26-connected pieces of a mask.
+
+    labels: int32, the box alone that holds the mask, 0 outside the pieces and from 1. count: of the pieces. start: the
+    index of the box's first voxel in the whole array, one an axis.
+    """
+
+    labels: npt.NDArray[np.int32]
+    count: int
+    start: tuple[int, ...]
+
+    @property
+    def box(self) -> tuple[slice, ...]:
+        """Where the labels lie in the whole array."""
+        return tuple(slice(first, first + size) for first, size in zip(self.start, self.labels.shape, strict=True))
+
+
 def mask_from_probability(
     probability: npt.NDArray[np.float32], geometry: Geometry, threshold: float, min_volume_ml: float
 ) -> Mask:
@@ -28,17 +48,31 @@ def mask_from_probability(
     """
     check_shape(probability.shape, geometry)
     mask = probability >= threshold
-    box = bounding_box(mask)
-    if box is None:
-        return mask
-    # Only within the box that holds the mask: a tumour fills a few per cent of a head.
-    inside = mask[box]
-    labels, count = label_components(inside)
-    kept = piece_sizes(labels, count) * geometry.voxel_volume_ml >= min_volume_ml * (1 - _RELATIVE_TOLERANCE)
-    kept = np.concatenate(([False], kept))
-    for part in slabs(labels.shape):
-        inside[part] = kept[labels[part]]
+    pieces = without_small(find_pieces(mask), geometry, min_volume_ml)
+    # What was dropped lies in the box that held the whole mask.
+    np.greater(pieces.labels, 0, out=mask[pieces.box])
     return mask
+
+
+def find_pieces(mask: Mask) -> Pieces:
+    """The pieces of a mask; none, in a box of one voxel, for an empty one."""
+    # Only within the box that holds the mask: a tumour fills a few per cent of a head.
+    box = bounding_box(mask) or (slice(0, 1),) * mask.ndim
+    return Pieces(*label_components(mask[box]), tuple(part.start for part in box))
+
+
+def without_small(pieces: Pieces, geometry: Geometry, min_volume_ml: float) -> Pieces:
+    """The pieces of at least a volume, in the same box and order; their labels are changed in place."""
+    sizes_ml = piece_sizes(pieces.labels, pieces.count) * geometry.voxel_volume_ml
+    kept = sizes_ml >= min_volume_ml * (1 - _RELATIVE_TOLERANCE)
+    if kept.all():
+        return pieces
+    count = int(np.count_nonzero(kept))
+    numbers = np.zeros(len(kept) + 1, np.int32)
+    numbers[1:][kept] = np.arange(1, count + 1)
+    for part in slabs(pieces.labels.shape):
+        pieces.labels[part] = numbers[pieces.labels[part]]
+    return replace(pieces, count=count)
 
 
 def label_components(mask: Mask) -> tuple[npt.NDArray[np.int32], int]:

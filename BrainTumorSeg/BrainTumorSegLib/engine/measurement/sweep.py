@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from BrainTumorSegLib.engine.errors import DefectError
-from BrainTumorSegLib.engine.measurement.lesions import find_lesions
-from BrainTumorSegLib.engine.measurement.mask import bounding_box, check_shape, mask_from_probability
+from BrainTumorSegLib.engine.measurement.lesions import lesions_of
+from BrainTumorSegLib.engine.measurement.mask import Pieces, bounding_box, check_shape, find_pieces, without_small
 from BrainTumorSegLib.engine.measurement.result import Lesion
-from BrainTumorSegLib.engine.study.axial import AxialOrder
+from BrainTumorSegLib.engine.study.axial import AxialOrder, axial_geometry
 from BrainTumorSegLib.engine.study.geometry import Geometry
 
 Mask = npt.NDArray[np.bool_]
@@ -39,42 +39,47 @@ class ThresholdSweep:
 
     def __init__(self, probability: npt.NDArray[np.float32], geometry: Geometry, lowest: float) -> None:
         check_shape(probability.shape, geometry)
-        self._whole, self._lowest = geometry, lowest
-        box = bounding_box(probability >= lowest) or (slice(0, 1), slice(0, 1), slice(0, 1))
-        self._box = box
-        self._probability = np.ascontiguousarray(probability[box])
-        self._part = _part_of(geometry, box)
+        self._order, self._lowest = AxialOrder.of(geometry), lowest
+        axial = self._order.to_axial(probability)
+        self._slices = len(axial)
+        self._box = bounding_box(axial >= lowest) or (slice(0, 1), slice(0, 1), slice(0, 1))
+        self._start_kji = _start_kji(self._order, self._box, axial.shape)
+        self._probability = np.ascontiguousarray(axial[self._box])
+        self._grid = _part_of(axial_geometry(geometry), self._box)
 
     def outline(self, threshold: float, min_volume_ml: float) -> Outline:
         """Mask, lesions and areas, the same as ``measure`` gives. Raises DefectError below the lowest threshold."""
-        mask = self._mask(threshold, min_volume_ml)
-        order = AxialOrder.of(self._whole)
-        first = self._first_slice(order)
-        lesions = find_lesions(mask, self._part)
-        areas_mm2 = np.zeros(self._whole.shape_kji[order.axes[0]])
-        counts = np.count_nonzero(order.to_axial(mask), axis=(1, 2))
-        areas_mm2[first : first + len(counts)] = counts * order.pixel_area_mm2
-        k, j, i = (part.start for part in self._box)
+        pieces = self._pieces(threshold, min_volume_ml)
+        mask = np.zeros(self._probability.shape, np.bool_)
+        mask[pieces.box] = pieces.labels > 0
+        first = self._box[0].start
+        lesions = lesions_of(pieces, self._grid)
         moved = (replace(each, slices=(each.slices[0] + first, each.slices[1] + first)) for each in lesions)
-        return Outline(mask, (k, j, i), tuple(moved), tuple(areas_mm2.tolist()))
+        areas_mm2 = np.zeros(self._slices)
+        areas_mm2[self._box[0]] = np.count_nonzero(mask, axis=(1, 2)) * self._order.pixel_area_mm2
+        return Outline(self._order.from_axial(mask), self._start_kji, tuple(moved), tuple(areas_mm2.tolist()))
 
     def volume_ml(self, threshold: float, min_volume_ml: float) -> float:
         """Volume of the whole mask. Raises DefectError below the lowest threshold."""
-        return int(np.count_nonzero(self._mask(threshold, min_volume_ml))) * self._whole.voxel_volume_ml
+        labels = self._pieces(threshold, min_volume_ml).labels
+        return int(np.count_nonzero(labels)) * self._grid.voxel_volume_ml
 
-    def _mask(self, threshold: float, min_volume_ml: float) -> Mask:
+    def _pieces(self, threshold: float, min_volume_ml: float) -> Pieces:
+        """[slice, row, column] within the box."""
         if threshold < self._lowest:
             raise DefectError(
                 f"A threshold of {threshold:g} was asked for, but {self._lowest:g} was to be the lowest.",
                 "This is a defect; please report it.",
             )
-        return mask_from_probability(self._probability, self._part, threshold, min_volume_ml)
+        return without_small(find_pieces(self._probability >= threshold), self._grid, min_volume_ml)
 
-    def _first_slice(self, order: AxialOrder) -> int:
-        """Axial index of the box's lowest slice."""
-        axis = order.axes[0]
-        box = self._box[axis]
-        return int(self._whole.shape_kji[axis] - box.stop if order.flipped[0] else box.start)
+
+def _start_kji(order: AxialOrder, box: tuple[slice, ...], shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Where a box of an axial array [slice, row, column] of this shape begins in the array [K, J, I]."""
+    start = [0, 0, 0]
+    for axis, flipped, side, size in zip(order.axes, order.flipped, box, shape, strict=True):
+        start[axis] = size - side.stop if flipped else side.start
+    return (start[0], start[1], start[2])
 
 
 def _part_of(geometry: Geometry, box: tuple[slice, ...]) -> Geometry:
