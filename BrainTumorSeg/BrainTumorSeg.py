@@ -21,6 +21,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+from BrainTumorSegLib.application.handOver import save3DView, userName
 from BrainTumorSegLib.application.sampleStudy import registerSampleStudy
 from BrainTumorSegLib.client.process import WorkerProcess
 from BrainTumorSegLib.client.session import EngineSession
@@ -29,13 +30,16 @@ from BrainTumorSegLib.engine.errors import InputError, ModelError
 from BrainTumorSegLib.engine.models.index import read_index
 from BrainTumorSegLib.jobs.activity import ChildWork
 from BrainTumorSegLib.jobs.batch import BatchJob, BatchPlan
+from BrainTumorSegLib.jobs.comparisonJob import ComparisonJob
 from BrainTumorSegLib.jobs.engineJob import EngineJob
 from BrainTumorSegLib.jobs.explanationJob import ExplanationJob
+from BrainTumorSegLib.jobs.handOverJob import HandOverJob, HandOverOrder
 from BrainTumorSegLib.jobs.refinementJob import RefinementJob
 from BrainTumorSegLib.jobs.segmentationJob import JobNodes, SegmentationJob
 from BrainTumorSegLib.jobs.settings import JobSettings
 from BrainTumorSegLib.scene.resultImport import EditedPolicy
 from BrainTumorSegLib.scene.undo import SegmentationUndo
+from BrainTumorSegLib.scene.views import isShownIn3D
 from BrainTumorSegLib.widget.controller import Controller
 from BrainTumorSegLib.widget.modelsPanel import MIRROR_SETTING
 from BrainTumorSegLib.widget.parameters import BrainTumorSegParameterNode
@@ -271,6 +275,52 @@ class BrainTumorSegLogic(ScriptedLoadableModuleLogic):
         """Begin the same and return the job at once; ``job.map`` is there at the end."""
         self._refuseSecondJob()
         job = ExplanationJob(self.session, segmentationNode, sliceIndex, slicer.app.temporaryPath)
+        self._follow(job)
+        return job
+
+    def handOver(self, segmentationNode, folder, documents=("result", "pdf"), correctedBy=None):
+        """Write a result into an existing folder for others, wait for it, and return the paths.
+
+        documents: of "result" (segmentation and tables), "pdf" and "html" (one page for people) and "dicom" (a DICOM
+        segmentation, for a FLAIR from DICOM); all of them or none, and a DICOM segmentation that can't be made stops
+        nothing else. correctedBy: who corrected the outline, where somebody did; by default the name in Slicer's
+        settings, "" for nobody's. Raises BrainTumorSegError.
+        """
+        job = self.startHandOver(segmentationNode, folder, documents, correctedBy)
+        self.waitFor(job)
+        job.raiseIfFailed()
+        for note in job.notes:
+            logging.warning(note)
+        return job.paths
+
+    def startHandOver(self, segmentationNode, folder, documents=("result", "pdf"), correctedBy=None):
+        """Begin the same and return the job at once; its ``paths`` and ``notes`` are there at the end."""
+        self._refuseSecondJob()
+
+        def drawIn3D(path):
+            return isShownIn3D(segmentationNode) and save3DView(path)
+
+        by = userName() if correctedBy is None else correctedBy
+        order = HandOverOrder.of(documents, Path(folder).absolute(), correctedBy=by, drawIn3D=drawIn3D)
+        job = HandOverJob(self.session, segmentationNode, order, slicer.app.temporaryPath)
+        self._follow(job)
+        return job
+
+    def compare(self, firstNode, secondNode):
+        """Compare two segmentations, wait for it, and return the numbers (``Comparison``): Dice, HD95, volumes, change.
+
+        firstNode: the reference, or the earlier study; its voxels are counted. Each lies where the scene shows it; one
+        of another study that lies badly is registered first. Raises BrainTumorSegError.
+        """
+        job = self.startComparison(firstNode, secondNode)
+        self.waitFor(job)
+        job.raiseIfFailed()
+        return job.comparison
+
+    def startComparison(self, firstNode, secondNode):
+        """Begin the same and return the job at once; ``comparison`` and ``motion`` are there at the end."""
+        self._refuseSecondJob()
+        job = ComparisonJob(self.session, firstNode, secondNode, slicer.app.temporaryPath)
         self._follow(job)
         return job
 

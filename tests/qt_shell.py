@@ -185,6 +185,7 @@ class _NodeComboBox(QtWidgets.QComboBox):
     """qMRMLNodeComboBox: a selector over the real nodes of a real scene."""
 
     currentNodeChanged = QtCore.Signal(object)
+    currentNodeIDChanged = QtCore.Signal(str)
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
@@ -216,6 +217,7 @@ class _NodeComboBox(QtWidgets.QComboBox):
         if (self.currentData() or None) != self._shownId:
             self._shownId = self.currentData() or None
             self.currentNodeChanged.emit(self.currentNode())
+            self.currentNodeIDChanged.emit(self._shownId or "")
 
     def currentNode(self) -> Any:
         return self._scene.GetNodeByID(self.currentData()) if self._scene and self.currentData() else None
@@ -272,6 +274,12 @@ class _Application(QtCore.QObject):
 
     def restoreOverrideCursor(self) -> None:
         self.qt.restoreOverrideCursor()
+
+    def applicationLogic(self) -> Any:
+        return slicer.applicationLogic
+
+    def layoutManager(self) -> Any:
+        return None  # as without a main window
 
     def testingEnabled(self) -> bool:
         return False

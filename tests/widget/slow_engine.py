@@ -1,4 +1,4 @@
-"""The engine's own server and files with a threshold instead of a network, as slow and as broken as a test wants it.
+"""The engine's own server, hand-over and comparison, and a threshold instead of a network, as a test wants it.
 
 For timing and faults alone: what a click brings with the real model is tested in test_click_path.py. The environment
 variable SLOW_ENGINE is a JSON object: ``stage_s`` (seconds each stage takes), ``die_at`` and ``fail_at`` (a stage),
@@ -147,4 +147,5 @@ def doctor(_request: dict[str, Any], send: Callable[..., None], _is_cancelled: C
 if __name__ == "__main__":
     with claim_stdout() as events:
         commands = (segment, study, load, doctor, refine, explain)
-        serve(claim_stdin(), events, {each.__name__: each for each in commands})
+        real = {name: WorkerCommands().table()[name] for name in ("hand_over", "compare")}
+        serve(claim_stdin(), events, {**real, **{each.__name__: each for each in commands}})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 import time
 from pathlib import Path
@@ -16,7 +14,7 @@ from phantomScene import BALL_CENTRE_RAS, rotation
 from PySide6 import QtCore
 
 from BrainTumorSegLib.scene import fingerprint
-from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf, removePart
+from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf
 from BrainTumorSegLib.scene.provenance import ownSegmentIds
 from BrainTumorSegLib.scene.remeasure import isMeasured
 from BrainTumorSegLib.scene.review import VolumeSlices, shownIndex, showSlice
@@ -252,16 +250,6 @@ def test_what_was_said_of_a_study_goes_with_it(panel: Any, result: Any, study: d
     assert panel.ui.statusLabel.text == ""
 
 
-def test_export_without_the_table_of_slices_is_refused_in_words(
-    shell: Any, panel: Any, result: Any, tmp_path: Path
-) -> None:
-    removePart(result, SLICE_SCORES)
-    shell.choosePath(tmp_path)
-    panel.ui.exportButton.click()
-    assert "table of lesions or of slices was deleted" in shell.dialogs.shown[-1]
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_model_of_another_version_becomes_the_recommended_one(panel: Any) -> None:
     panel.controller.parameters.model = "lgg-of-another-version"
     assert panel.controller.parameters.model == ""
@@ -284,26 +272,6 @@ def test_the_word_on_another_versions_model_stays_while_inputs_are_chosen(
     panel.ui.t1Selector.setCurrentNode(None)
     panel.ui.flairSelector.setCurrentNode(None)
     assert panel.ui.statusLabel.text == "", "a model was chosen since"
-
-
-def test_export_writes_segmentation_tables_and_provenance(shell: Any, panel: Any, result: Any, tmp_path: Path) -> None:
-    shell.choosePath(tmp_path)
-    panel.ui.exportButton.click()
-    names = {path.name for path in tmp_path.iterdir()}
-    stem = "FLAIR_segmentation"
-    assert names == {f"{stem}.seg.nrrd", f"{stem}_lesions.csv", f"{stem}_slices.csv", f"{stem}.json"}
-    with (tmp_path / f"{stem}_lesions.csv").open() as stream:
-        rows = list(csv.DictReader(stream))
-    assert float(rows[0]["volume_ml"]) == pytest.approx(volume_ml(panel), abs=0.01)
-    provenance = json.loads((tmp_path / f"{stem}.json").read_text())
-    assert provenance["corrected_since"] is False
-    assert "threshold" in provenance["segments"][0]["BrainTumorSeg.Model"]
-
-
-def test_export_to_a_folder_that_is_not_there_is_said(shell: Any, panel: Any, result: Any, tmp_path: Path) -> None:
-    shell.choosePath(tmp_path / "missing")
-    panel.ui.exportButton.click()
-    assert "does not exist" in shell.dialogs.shown[-1]
 
 
 def test_without_a_result_nothing_can_be_done_with_it(panel: Any) -> None:

@@ -7,6 +7,7 @@ import slicer
 PROBABILITY = "BrainTumorSeg.Probability"
 SLICE_SCORES = "BrainTumorSeg.SliceScores"
 LESIONS = "BrainTumorSeg.Lesions"
+REPORT = "BrainTumorSeg.Report"
 REGISTERED = {"t1": "BrainTumorSeg.RegisteredT1", "t1c": "BrainTumorSeg.RegisteredT1c"}
 """By sequence: a copy of its volume where the registration put it."""
 

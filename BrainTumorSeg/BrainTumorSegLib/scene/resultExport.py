@@ -5,21 +5,33 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import slicer
 
 from BrainTumorSegLib.engine.errors import InputError, OutputError
-from BrainTumorSegLib.engine.files import atomic_paths
-from BrainTumorSegLib.scene.ownNodes import LESIONS, SLICE_SCORES, partOf
+from BrainTumorSegLib.engine.settings import MIN_VOLUME, THRESHOLD
+from BrainTumorSegLib.scene.keptReport import reportText
+from BrainTumorSegLib.scene.liveThreshold import limitsOf
+from BrainTumorSegLib.scene.ownNodes import LESIONS, PROBABILITY, SLICE_SCORES, partOf
 from BrainTumorSegLib.scene.provenance import markEditedIfChanged, ownSegmentIds, readProvenance
+from BrainTumorSegLib.scene.remeasure import tumourMask
+from BrainTumorSegLib.scene.volumeFiles import writeVolume, writeVoxels
+from BrainTumorSegLib.scene.volumeGeometry import Matrix
 
 
-def writeResultFolder(segmentationNode: Any, folder: Path) -> tuple[Path, ...]:
-    """Write segmentation (.seg.nrrd), lesions and slices (.csv) and provenance (.json); all of them or none.
+def fileStem(segmentationNode: Any) -> str:
+    """What the names of a result's files begin with."""
+    return re.sub(r"[^\w.-]+", "_", segmentationNode.GetName()).strip("_") or "segmentation"
 
-    Raises OutputError if the folder can't be written, InputError if a table of the result was deleted.
+
+def writeResultFiles(segmentationNode: Any, folder: Path) -> None:
+    """Write segmentation (.seg.nrrd), lesions and slices (.csv) and provenance (.json) into a folder.
+
+    Raises OutputError if it can't be written, InputError if a table of the result was deleted.
     """
     tables = [partOf(segmentationNode, role) for role in (LESIONS, SLICE_SCORES)]
     if None in tables:
@@ -27,15 +39,64 @@ def writeResultFolder(segmentationNode: Any, folder: Path) -> tuple[Path, ...]:
             "The result can't be written: its table of lesions or of slices was deleted.", "Segment the study again."
         )
     isCorrected = markEditedIfChanged(segmentationNode)
-    stem = re.sub(r"[^\w.-]+", "_", segmentationNode.GetName()).strip("_") or "segmentation"
-    targets = [folder / f"{stem}{ending}" for ending in (".seg.nrrd", "_lesions.csv", "_slices.csv", ".json")]
-    with atomic_paths(targets) as (segmentation, lesions, slices, provenance):
-        _writeSegmentation(segmentationNode, segmentation)
-        _writeTable(tables[0], lesions)
-        _writeTable(tables[1], slices)
-        content = {"corrected_since": isCorrected, "segments": _provenance(segmentationNode)}
-        provenance.write_text(json.dumps(content, indent=2), encoding="utf-8")
-    return tuple(targets)
+    stem = fileStem(segmentationNode)
+    _writeSegmentation(segmentationNode, folder / f"{stem}.seg.nrrd")
+    _writeTable(tables[0], folder / f"{stem}_lesions.csv")
+    _writeTable(tables[1], folder / f"{stem}_slices.csv")
+    content = {"corrected_since": isCorrected, "segments": _provenance(segmentationNode)}
+    (folder / f"{stem}.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class OutlinedStudy:
+    """Files from which the engine draws a page or a DICOM segmentation, and the report of the run behind them."""
+
+    flair: Path
+    labelmap: Path
+    probability: Path | None
+    report: dict[str, Any]
+
+
+def whyNotOutlined(segmentationNode: Any) -> str:
+    """Why a result can't be handed over as page or DICOM segmentation, in a sentence; "" where it can."""
+    if reportText(segmentationNode) is None:
+        return "This result was made by an earlier version, which did not keep the report of the run."
+    flairNode = _flairOf(segmentationNode)
+    if flairNode is None or flairNode.GetImageData() is None:
+        return "The FLAIR volume of this result is not in the scene any more."
+    return ""
+
+
+def writeOutlinedStudy(segmentationNode: Any, ijkToRas: Matrix, folder: Path) -> OutlinedStudy:
+    """Write FLAIR, the tumour as it is now and the probability, placed by a matrix, into an existing folder.
+
+    Raises InputError where ``whyNotOutlined`` says so, OutputError if a file can't be written.
+    """
+    reason = whyNotOutlined(segmentationNode)
+    if reason:
+        raise InputError(reason, "Segment the study again.")
+    flairNode, probabilityNode = _flairOf(segmentationNode), partOf(segmentationNode, PROBABILITY)
+    paths = [folder / f"{name}.nrrd" for name in ("flair", "labelmap", "probability")]
+    writeVolume(flairNode.GetImageData(), ijkToRas, paths[0])
+    writeVoxels(tumourMask(segmentationNode, flairNode).astype(np.uint8), ijkToRas, paths[1])
+    hasProbability = probabilityNode is not None and probabilityNode.GetImageData() is not None
+    if hasProbability:
+        writeVolume(probabilityNode.GetImageData(), ijkToRas, paths[2])
+    return OutlinedStudy(paths[0], paths[1], paths[2] if hasProbability else None, _reportOf(segmentationNode))
+
+
+def _reportOf(segmentationNode: Any) -> dict[str, Any]:
+    """The kept report, with the threshold and smallest lesion that the outline has now."""
+    report: dict[str, Any] = json.loads(reportText(segmentationNode) or "{}")
+    limits = limitsOf(segmentationNode)
+    if limits is not None:
+        chosen = {THRESHOLD.name: limits.threshold, MIN_VOLUME.name: limits.minimumVolume_ml}
+        report["settings"] = {**report["settings"], **chosen}
+    return report
+
+
+def _flairOf(segmentationNode: Any) -> Any:
+    return segmentationNode.GetNodeReference(segmentationNode.GetReferenceImageGeometryReferenceRole())
 
 
 def _writeSegmentation(segmentationNode: Any, path: Path) -> None:

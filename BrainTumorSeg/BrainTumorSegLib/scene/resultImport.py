@@ -14,6 +14,7 @@ import slicer
 
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.scene.colours import freeColour
+from BrainTumorSegLib.scene.keptReport import keepReport
 from BrainTumorSegLib.scene.lesions import joinLesions
 from BrainTumorSegLib.scene.ownNodes import INPUTS, PROBABILITY, REFINED, removePart
 from BrainTumorSegLib.scene.probabilityImport import storeProbability
@@ -119,6 +120,7 @@ def importResult(
     showRegistered(report, study, flairNode, target)
     sliceScoresNode = showSliceScores(report, target, f"{name} slices")
     lesionsNode = showLesions(report, target, f"{name} lesions")
+    keepReport(report, target)
     markMeasured(target)
     return ImportedResult(
         target,

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import slicer
 
-from BrainTumorSegLib.engine.errors import InputError, OutputError
+from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.scene.subjectHierarchy import seriesUid
-from BrainTumorSegLib.scene.volumeGeometry import Matrix, ijkToWorld, isSheared, setIjkToLocal
+from BrainTumorSegLib.scene.volumeFiles import writeVolume, writeVoxels
+from BrainTumorSegLib.scene.volumeGeometry import Matrix, ijkToWorld, isSheared
 
 _KINDS = {
     "vtkMRMLLabelMapVolumeNode": "a labelmap (numbers of structures, not an MR image)",
@@ -81,10 +82,7 @@ def exportStudy(
 
 def exportVoxels(voxels: npt.NDArray[np.generic], grid: ExportedVolume, path: Path) -> Path:
     """Write voxels [K, J, I] that lie on an exported volume's grid, as that was written. Raises OutputError."""
-    standIn = slicer.vtkMRMLScalarVolumeNode()
-    slicer.util.updateVolumeFromArray(standIn, voxels)
-    setIjkToLocal(standIn, grid.ijkToWorld)
-    _write(standIn, path)
+    writeVoxels(voxels, grid.ijkToWorld, path)
     return path
 
 
@@ -143,22 +141,8 @@ def _checkGrid(volumeNode: slicer.vtkMRMLVolumeNode, role: Role) -> None:
 
 
 def _export(volumeNode: slicer.vtkMRMLScalarVolumeNode, path: Path) -> ExportedVolume:
-    """Write a node of the scene by a stand-in outside the scene that shares its voxels and has world geometry."""
-    standIn = slicer.vtkMRMLScalarVolumeNode()
-    standIn.SetAndObserveImageData(volumeNode.GetImageData())
+    """Write a node of the scene where it is in the world."""
     matrix = ijkToWorld(volumeNode)
-    setIjkToLocal(standIn, matrix)
-    _write(standIn, path)
+    writeVolume(volumeNode.GetImageData(), matrix, path)
     size = volumeNode.GetImageData().GetDimensions()
     return ExportedVolume(path, volumeNode.GetID(), seriesUid(volumeNode), size, matrix)
-
-
-def _write(standIn: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
-    storage = slicer.vtkMRMLNRRDStorageNode()
-    storage.SetFileName(str(path))
-    storage.SetUseCompression(False)
-    if not path.parent.is_dir() or not storage.WriteData(standIn):
-        raise OutputError(
-            f"The volume can't be written for the engine to {path.parent}.",
-            "Free space on that disk, or choose another temporary folder in Slicer's application settings.",
-        )

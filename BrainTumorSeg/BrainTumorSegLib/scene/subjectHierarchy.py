@@ -41,7 +41,11 @@ def seriesUid(node: slicer.vtkMRMLNode) -> str:
     return str(hierarchy.GetItemUID(itemOf(node), _DICOM_UID) or "")
 
 
+def instanceUids(node: slicer.vtkMRMLNode) -> list[str]:
+    """The DICOM instance UIDs of a volume's files; [] where it did not come from DICOM."""
+    return (node.GetAttribute(_INSTANCE_UIDS) or "").split()
+
+
 def firstInstanceUid(node: slicer.vtkMRMLNode) -> str:
-    """The DICOM instance UID of a volume's first file; "" where it did not come from DICOM."""
-    uids = (node.GetAttribute(_INSTANCE_UIDS) or "").split()
-    return uids[0] if uids else ""
+    """That of the first file; "" where there is none."""
+    return next(iter(instanceUids(node)), "")

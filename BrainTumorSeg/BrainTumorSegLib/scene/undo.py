@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import slicer
 import vtk
 
+from BrainTumorSegLib.scene.keptReport import reportText, setReportText
 from BrainTumorSegLib.scene.ownNodes import LESIONS, PROBABILITY, REFINED, SLICE_SCORES, partOf, partOrNew, removePart
 from BrainTumorSegLib.scene.probabilityImport import placeProbability
 from BrainTumorSegLib.scene.refinedOutline import placeRefined
@@ -29,12 +30,13 @@ class _Table:
 
 @dataclass(frozen=True)
 class _State:
-    """Copies of segments and tables by role; of probability and refined outline nobody changes the voxels."""
+    """Copies of segments, tables by role and report; of probability and refined outline nobody changes the voxels."""
 
     segmentation: slicer.vtkSegmentation
     tables: Mapping[str, _Table]
     probability: vtk.vtkImageData | None
     refined: vtk.vtkImageData | None
+    report: str | None
 
 
 class SegmentationUndo:
@@ -44,7 +46,7 @@ class SegmentationUndo:
         self._states: dict[str, deque[_State]] = {}
 
     def save(self, segmentationNode: slicer.vtkMRMLSegmentationNode) -> None:
-        """Keep segments, tables and probability as they are now."""
+        """Keep segments, tables, probability and report as they are now."""
         states = self._states.setdefault(segmentationNode.GetID(), deque(maxlen=STATES_A_NODE))
         states.append(_stateOf(segmentationNode))
 
@@ -70,6 +72,7 @@ class SegmentationUndo:
             removePart(segmentationNode, REFINED)
         else:
             placeRefined(segmentationNode, state.refined)
+        setReportText(segmentationNode, state.report)
         return True
 
     def forget(self) -> None:
@@ -83,7 +86,7 @@ def _stateOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> _State:
     nodes = {role: partOf(segmentationNode, role) for role in (LESIONS, SLICE_SCORES)}
     tables = {role: _copyOf(node) for role, node in nodes.items() if node is not None}
     probability, refined = (_imageOf(segmentationNode, role) for role in (PROBABILITY, REFINED))
-    return _State(segmentation, tables, probability, refined)
+    return _State(segmentation, tables, probability, refined, reportText(segmentationNode))
 
 
 def _imageOf(segmentationNode: slicer.vtkMRMLSegmentationNode, role: str) -> vtk.vtkImageData | None:

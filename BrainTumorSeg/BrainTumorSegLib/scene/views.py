@@ -31,6 +31,14 @@ def showResult(segmentationNode: slicer.vtkMRMLSegmentationNode) -> None:
         showPosition(centre)
 
 
+def isShownIn3D(segmentationNode: slicer.vtkMRMLSegmentationNode) -> bool:
+    """Whether its surface is there and switched on."""
+    display = segmentationNode.GetDisplayNode()
+    if display is None or not segmentationNode.GetSegmentation().ContainsRepresentation("Closed surface"):
+        return False
+    return bool(display.GetVisibility() and display.GetVisibility3D())
+
+
 def _largestLesion(segmentationNode: slicer.vtkMRMLSegmentationNode) -> tuple[float, float, float] | None:
     """Centroid in RAS, mm; lesions are listed largest first."""
     lesions = partOf(segmentationNode, LESIONS)

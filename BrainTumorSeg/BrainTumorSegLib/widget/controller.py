@@ -19,6 +19,7 @@ from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.jobs.activity import Activity, ChildWork, State
 from BrainTumorSegLib.jobs.batch import BatchJob
 from BrainTumorSegLib.jobs.explanationJob import ExplanationJob
+from BrainTumorSegLib.jobs.handOverJob import Document, HandOverJob
 from BrainTumorSegLib.jobs.refinementJob import RefinementJob
 from BrainTumorSegLib.jobs.segmentationJob import SegmentationJob
 from BrainTumorSegLib.jobs.settings import JobSettings
@@ -29,7 +30,9 @@ from BrainTumorSegLib.scene.studyExport import checkVolume
 from BrainTumorSegLib.scene.views import showResult
 from BrainTumorSegLib.widget.batchPanel import BatchPanel
 from BrainTumorSegLib.widget.clicks import connectClicks
+from BrainTumorSegLib.widget.comparisonPanel import ComparisonPanel
 from BrainTumorSegLib.widget.computerPanel import ComputerPanel
+from BrainTumorSegLib.widget.handOverPanel import HandOverPanel
 from BrainTumorSegLib.widget.modelChoice import ModelChoice
 from BrainTumorSegLib.widget.modelsPanel import ModelsPanel, confirmDownload
 from BrainTumorSegLib.widget.parameters import BrainTumorSegParameterNode, jobSettings, setLimits
@@ -56,6 +59,8 @@ class Controller:
         self._segmentPanel = SegmentPanel(ui)
         self._choices = FoldedChoices((ui.inputsCollapsibleButton, ui.outputsCollapsibleButton))
         self._resultPanel = ResultPanel(ui, logic.undo, self._onUndone, self._explain)
+        self._handOverPanel = HandOverPanel(ui, self._startHandOver)
+        self._comparisonPanel = ComparisonPanel(ui, self._startComparison)
         self._modelChoice = ModelChoice(ui.modelComboBox, entries, self._onModelChosen, self._onModelUnknown)
         self._computerPanel = ComputerPanel(
             ui, requirementsPath, logic.startInstallation, logic.examine, self._diagnostics
@@ -95,6 +100,8 @@ class Controller:
         parameters = self.parameters
         if parameters is None:
             self._resultPanel.show(None, None)
+            self._handOverPanel.show(None)
+            self._comparisonPanel.show(None)
             return
         self._forgetStudy(_studyOf(parameters))
         self._modelChoice.show(parameters.model)
@@ -103,6 +110,8 @@ class Controller:
         self._showRecommendation(parameters)
         limits = None if self.isRunning else _limitsOf(parameters)
         self._resultPanel.show(parameters.segmentation, parameters.flair, limits)
+        self._handOverPanel.show(parameters.segmentation)
+        self._comparisonPanel.show(parameters.segmentation)
         if self.isRunning and self.activity is not None:
             self._segmentPanel.showActivity(self.activity)
             return
@@ -146,6 +155,7 @@ class Controller:
         """Another module is opened: nothing of this one's stays over the views or on the keys."""
         self.shortcuts.setEnabled(False)
         self._resultPanel.overlay.hide()
+        self._comparisonPanel.hide()
 
     def guessInputsOnce(self) -> None:
         """Choose the volumes unless the user has chosen any: a T1 that was left out stays out."""
@@ -309,6 +319,27 @@ class Controller:
         assert isinstance(job, ExplanationJob), "followed as such"
         assert job.map is not None, "the state is DONE"
         self._resultPanel.overlay.showExplanation(job.map, job.index)
+
+    def _startHandOver(
+        self, segmentationNode: Any, folder: Path, documents: tuple[Document, ...], correctedBy: str
+    ) -> None:
+        self._refuseWhileRunning()
+        job = self._logic.startHandOver(segmentationNode, folder, documents, correctedBy)
+        self._follow(job, self._onHandedOver)
+
+    def _onHandedOver(self, job: Activity) -> None:
+        assert isinstance(job, HandOverJob), "followed as such"
+        self.update()
+        text = _("Written: {files}").format(files=", ".join(path.name for path in job.paths))
+        self._segmentPanel.showText(text, [inPanel(note) for note in job.notes])
+
+    def _startComparison(self, referenceNode: Any, resultNode: Any, then: Callable[[Activity], None]) -> None:
+        self._refuseWhileRunning()
+        self._follow(self._logic.startComparison(referenceNode, resultNode), then)
+
+    def _refuseWhileRunning(self) -> None:
+        if self.isRunning:
+            raise InputError("Another job is running already.", "Wait for it, or cancel it first.")
 
     def _startBatch(self, inputs: Path, outputs: Path) -> BatchJob:
         """With the settings of the panel, as for one study."""

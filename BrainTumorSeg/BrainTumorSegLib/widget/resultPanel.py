@@ -1,9 +1,8 @@
-"""What was found: table of lesions, the way to doubtful slices, to the editor, to 3D and to files."""
+"""What was found: table of lesions, the way to doubtful slices, to the editor and to 3D."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import qt
@@ -16,10 +15,10 @@ from BrainTumorSegLib.scene.lesions import isSplit, joinLesions, removeLesion, s
 from BrainTumorSegLib.scene.liveThreshold import Limits
 from BrainTumorSegLib.scene.ownNodes import LESIONS, partOf
 from BrainTumorSegLib.scene.remeasure import followEdits
-from BrainTumorSegLib.scene.resultExport import writeResultFolder
 from BrainTumorSegLib.scene.review import showPosition
 from BrainTumorSegLib.scene.segmentWatch import SegmentWatch
 from BrainTumorSegLib.scene.undo import SegmentationUndo
+from BrainTumorSegLib.scene.views import isShownIn3D
 from BrainTumorSegLib.widget.clicks import connectClicks, visibly
 from BrainTumorSegLib.widget.navigatorPanel import NavigatorPanel
 from BrainTumorSegLib.widget.overlayPanel import OverlayPanel
@@ -63,7 +62,6 @@ class ResultPanel:
                 "editButton": self.onEdit,
                 "undoButton": self.onUndo,
                 "splitButton": self.onSplit,
-                "exportButton": self.onExport,
             },
         )
 
@@ -142,7 +140,6 @@ class ResultPanel:
         self._ui.editButton.enabled = node is not None and self._flair is not None
         self._ui.show3DButton.enabled = node is not None and node.GetSegmentation().GetNumberOfSegments() > 0
         hasResult = node is not None and partOf(node, LESIONS) is not None
-        self._ui.exportButton.enabled = hasResult
         split = node is not None and isSplit(node)
         rows = len(_lesionRows(node))
         self._ui.splitButton.text = _("Join lesions again") if split else _("Split lesions into segments")
@@ -151,7 +148,7 @@ class ResultPanel:
         self._ui.refineButton.visible = hasResult and isCorrected(node)
         self._ui.undoButton.enabled = node is not None and self._undo.isAvailable(node)
         self._ui.show3DButton.blockSignals(True)
-        self._ui.show3DButton.checked = _isShown3D(node)
+        self._ui.show3DButton.checked = node is not None and isShownIn3D(node)
         self._ui.show3DButton.blockSignals(False)
 
     def onEdit(self) -> None:
@@ -211,7 +208,7 @@ class ResultPanel:
     def _change(self, change: Callable[[], None]) -> None:
         """Do it and show what came of it, with the surface that was there before."""
         node = self._segmentation
-        hadSurface = _isShown3D(node)
+        hadSurface = isShownIn3D(node)
         try:
             change()
         finally:
@@ -226,18 +223,6 @@ class ResultPanel:
             self._ui.statusLabel.text = _("The segmentation is as before the last change.")
             self._refresh()
             self._onUndone()
-
-    def onExport(self) -> None:
-        """Ask for a folder and write the result into it."""
-        folder = qt.QFileDialog.getExistingDirectory(None, _("Folder for the results"))
-        if not folder:
-            return
-        try:
-            paths = writeResultFolder(self._segmentation, Path(folder))
-        except BrainTumorSegError as error:
-            slicer.util.errorDisplay(str(error))
-            return
-        self._ui.statusLabel.text = _("Written: {files}").format(files=", ".join(path.name for path in paths))
 
 
 def _lesionRows(segmentationNode: Any) -> list[tuple[list[str], tuple[float, float, float]]]:
@@ -261,10 +246,3 @@ def _lesionRows(segmentationNode: Any) -> list[tuple[list[str], tuple[float, flo
         r, a, s = (number(row, f"centroid_{axis}_mm") for axis in "ras")
         rows.append((texts, (r, a, s)))
     return rows
-
-
-def _isShown3D(segmentationNode: Any) -> bool:
-    display = segmentationNode.GetDisplayNode() if segmentationNode else None
-    if display is None or not segmentationNode.GetSegmentation().ContainsRepresentation("Closed surface"):
-        return False
-    return bool(display.GetVisibility() and display.GetVisibility3D())

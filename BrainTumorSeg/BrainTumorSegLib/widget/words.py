@@ -24,6 +24,8 @@ def stageText(stage: str) -> str:
         "segment": _("Segmenting"),
         "postprocess": _("Outlining the tumour"),
         "write": _("Saving"),
+        "align": _("Laying the studies onto each other"),
+        "compare": _("Comparing"),
         "import": _("Adding the result to the scene"),
         "download": _("Downloading the model"),
         "models": _("Working on the models"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.service.server import Request, Send, ThrottledProgress, Work
-from BrainTumorSegLib.engine.settings import CHOICES
+from BrainTumorSegLib.engine.settings import CHOICES, REGISTER
 
 if TYPE_CHECKING:
     from BrainTumorSegLib.engine.models.store import ModelStore
@@ -94,13 +94,18 @@ class WorkerCommands:
         report = hand_over(job, ThrottledProgress(send), is_cancelled)
         send("done", report=report, files={name: str(path) for name, path in job.outputs.by_name().items()})
 
-    def _compare(self, request: Request, send: Send, _is_cancelled: Callable[[], bool]) -> None:
-        from BrainTumorSegLib.engine.measurement.comparison import compare
-        from BrainTumorSegLib.engine.study.labelmap import read_labelmap
+    def _compare(self, request: Request, send: Send, is_cancelled: Callable[[], bool]) -> None:
+        from BrainTumorSegLib.engine.service.compare import CompareJob, compare_files
 
-        given = checked_fields(request, {"first": (str,), "second": (str,)}, ("first", "second"))
-        found = compare(read_labelmap(Path(given["first"])), read_labelmap(Path(given["second"])))
-        send("done", comparison=asdict(found))
+        images = ("first_image", "second_image")
+        fields = dict.fromkeys(("first", "second", *images, "register"), (str,))
+        given = checked_fields(request, fields, ("first", "second"))
+        first_image, second_image = (_path(given.get(name)) for name in images)
+        labelmaps = (Path(given["first"]), Path(given["second"]))
+        job = CompareJob(*labelmaps, first_image, second_image, given.get("register", REGISTER.default))
+        found = compare_files(job, ThrottledProgress(send), is_cancelled)
+        motion = None if found.motion is None else asdict(found.motion)
+        send("done", comparison=asdict(found.comparison), motion=motion)
 
     def _refine(self, request: Request, send: Send, _is_cancelled: Callable[[], bool]) -> None:
         from BrainTumorSegLib.engine.service.refine import RefineJob, refine

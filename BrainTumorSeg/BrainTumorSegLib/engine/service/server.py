@@ -12,7 +12,9 @@ Requests carry ``id`` and ``command``:
   ``corrected_by`` ("" for somebody without a name), ``series`` (a list of files or folders), ``picture_3d``,
   ``reviewed``, ``dicom_seg``, ``page``, ``lesions``, ``slices``: files of a segmentation as it is now, answered by its
   ``report`` and ``files``;
-- ``compare`` with ``first`` and ``second``, two labelmap files: answered by its ``comparison``;
+- ``compare`` with ``first`` and ``second``, two labelmap files, and, each optional, ``first_image``, ``second_image``
+  (what they were outlined on) and ``register``: answered by its ``comparison``, and the ``motion`` that laid the second
+  study onto the first, or null;
 - ``refine`` with ``flair``, ``probability``, ``labelmap``, ``strokes`` (labels 1 tumour, 2 background), ``output`` and,
   optional, ``reviewed`` (slices from 0 that never change): answered by ``changed_voxels`` and ``files``;
 - ``explain`` with ``flair``, ``output``, ``slice`` (from 0) and, each optional, ``t1``, ``t1c``, ``model``,

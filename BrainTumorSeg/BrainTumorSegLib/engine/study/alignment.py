@@ -100,7 +100,7 @@ def onto_flair(
     covered = covered_fraction(flair, Geometry.of_image(other), transform)
     if covered < USABLE_COVERAGE:
         raise _apart(role, covered, place)
-    motion = _motion(place.registration) if place.registration else None
+    motion = motion_of(place.registration) if place.registration else None
     warnings = [_moved(role, motion)] if motion else []
     if covered < GOOD_COVERAGE:
         warnings.append(
@@ -120,7 +120,8 @@ def _apart(role: Role, covered: float, place: Place) -> GeometryError:
     )
 
 
-def _motion(found: Registration) -> Motion:
+def motion_of(found: Registration) -> Motion:
+    """What a study keeps of a registration."""
     matrix = affine_of(found.transform)
     return Motion(tuple(matrix.ravel().tolist()), found.shift_mm, found.angle_degrees)
 

@@ -49,6 +49,13 @@ class Geometry:
         """Volume of one voxel in millilitres (1 mL = 1000 mm3)."""
         return float(np.prod(self.spacing_mm)) / 1000.0
 
+    def moved(self, matrix_lps: npt.NDArray[np.float64]) -> Geometry:
+        """The grid after a rigid motion, a 4 x 4 matrix from LPS to LPS, mm."""
+        affine = matrix_lps @ self.affine_lps
+        direction = affine[:3, :3] / np.asarray(self.spacing_mm)
+        x, y, z = affine[:3, 3].tolist()
+        return Geometry(self.size_ijk, self.spacing_mm, (x, y, z), tuple(direction.ravel().tolist()))
+
     def is_close_to(self, other: Geometry, tolerance: float = 1e-6) -> bool:
         """Whether both grids agree in size and, to the absolute tolerance, in spacing, origin and direction."""
         return self.size_ijk == other.size_ijk and all(
