@@ -13,7 +13,7 @@ import vtk
 from BrainTumorSegLib.engine.errors import BrainTumorSegError, InputError
 from BrainTumorSegLib.scene.provenance import tumourSegmentIds
 from BrainTumorSegLib.scene.volumeFiles import writeVolume
-from BrainTumorSegLib.scene.volumeGeometry import ijkToWorld, localToWorld
+from BrainTumorSegLib.scene.volumeGeometry import Matrix, ijkToWorld, localToWorld
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ def writeOutline(segmentationNode: slicer.vtkMRMLSegmentationNode, folder: Path)
             f"The segmentation '{segmentationNode.GetName()}' shows no segment.", "Show the one to compare, or another."
         )
     labelmap = _merged(segmentationNode, ids)
-    writeVolume(labelmap, localToWorld(segmentationNode) @ _ijkToLocal(labelmap), folder / "labelmap.nrrd")
+    matrix = localToWorld(segmentationNode) @ _ijkToLocal(labelmap)
+    writeVolume(_withoutPlace(labelmap), matrix, folder / "labelmap.nrrd")
     imageNode = imageOf(segmentationNode)
     if imageNode is None:
         return OutlineFiles(folder / "labelmap.nrrd", None)
@@ -61,7 +62,7 @@ def imageOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> Any:
 
 
 def _merged(segmentationNode: slicer.vtkMRMLSegmentationNode, ids: tuple[str, ...]) -> slicer.vtkOrientedImageData:
-    """The segments in one labelmap that covers them and the image that they were drawn on; it begins at voxel 0."""
+    """The segments in one labelmap that covers them and the image that they were drawn on."""
     names = vtk.vtkStringArray()
     for each in ids:
         names.InsertNextValue(each)
@@ -75,12 +76,18 @@ def _merged(segmentationNode: slicer.vtkMRMLSegmentationNode, ids: tuple[str, ..
     return merged
 
 
-def _ijkToLocal(labelmap: slicer.vtkOrientedImageData) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """From the labelmap's voxels, counted from its first one, to its segmentation's coordinates. Moves its extent."""
+def _ijkToLocal(labelmap: slicer.vtkOrientedImageData) -> Matrix:
+    """From the labelmap's voxels, counted from its first one, to its segmentation's coordinates."""
     matrix = vtk.vtkMatrix4x4()
     labelmap.GetImageToWorldMatrix(matrix)
     first = np.eye(4)
     first[:3, 3] = labelmap.GetExtent()[::2]
-    labelmap.SetExtent(*(value for size in labelmap.GetDimensions() for value in (0, size - 1)))
-    found: np.ndarray[Any, np.dtype[np.float64]] = np.array(slicer.util.arrayFromVTKMatrix(matrix)) @ first
-    return found
+    return np.array(slicer.util.arrayFromVTKMatrix(matrix), dtype=np.float64) @ first
+
+
+def _withoutPlace(labelmap: slicer.vtkOrientedImageData) -> vtk.vtkImageData:
+    """Its voxels alone, as a volume node has them."""
+    image = vtk.vtkImageData()
+    image.SetDimensions(labelmap.GetDimensions())
+    image.GetPointData().SetScalars(labelmap.GetPointData().GetScalars())
+    return image

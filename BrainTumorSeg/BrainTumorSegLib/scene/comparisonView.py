@@ -13,7 +13,7 @@ from BrainTumorSegLib.scene.volumeGeometry import localToWorld
 
 REFERENCE_COLOUR = (1.0, 0.0, 0.0)
 RESULT_COLOUR = (0.0, 1.0, 0.0)
-_FILL = 0.15
+_FILL, _THICKNESS_PX = 0.15, 2
 _SHOWN = "BrainTumorSeg.Comparison"
 """Marks the nodes that are here only while a comparison is shown."""
 _HIDDEN = "BrainTumorSeg.HiddenForComparison"
@@ -63,6 +63,7 @@ def _draw(segmentationNode: Any, colour: Sequence[float], moved: np.ndarray[Any,
     display.SetSaveWithScene(False)
     display.SetVisibility3D(False)
     display.SetOpacity2DFill(_FILL)
+    display.SetSliceIntersectionThickness(_THICKNESS_PX)
     source, segmentation = segmentationNode.GetSegmentation(), copy.GetSegmentation()
     for each in comparedSegmentIds(segmentationNode):
         segmentation.CopySegmentFromSegmentation(source, each)

@@ -79,10 +79,11 @@ def writeOutlinedStudy(segmentationNode: Any, ijkToRas: Matrix, folder: Path) ->
     paths = [folder / f"{name}.nrrd" for name in ("flair", "labelmap", "probability")]
     writeVolume(flairNode.GetImageData(), ijkToRas, paths[0])
     writeVoxels(tumourMask(segmentationNode, flairNode).astype(np.uint8), ijkToRas, paths[1])
-    hasProbability = probabilityNode is not None and probabilityNode.GetImageData() is not None
-    if hasProbability:
-        writeVolume(probabilityNode.GetImageData(), ijkToRas, paths[2])
-    return OutlinedStudy(paths[0], paths[1], paths[2] if hasProbability else None, _reportOf(segmentationNode))
+    probability = None
+    if probabilityNode is not None and probabilityNode.GetImageData() is not None:
+        probability = paths[2]
+        writeVolume(probabilityNode.GetImageData(), ijkToRas, probability)
+    return OutlinedStudy(paths[0], paths[1], probability, _reportOf(segmentationNode))
 
 
 def _reportOf(segmentationNode: Any) -> dict[str, Any]:

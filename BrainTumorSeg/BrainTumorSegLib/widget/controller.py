@@ -323,7 +323,7 @@ class Controller:
     def _startHandOver(
         self, segmentationNode: Any, folder: Path, documents: tuple[Document, ...], correctedBy: str
     ) -> None:
-        self._refuseWhileRunning()
+        self._refuseSecond()
         job = self._logic.startHandOver(segmentationNode, folder, documents, correctedBy)
         self._follow(job, self._onHandedOver)
 
@@ -334,12 +334,8 @@ class Controller:
         self._segmentPanel.showText(text, [inPanel(note) for note in job.notes])
 
     def _startComparison(self, referenceNode: Any, resultNode: Any, then: Callable[[Activity], None]) -> None:
-        self._refuseWhileRunning()
+        self._refuseSecond()
         self._follow(self._logic.startComparison(referenceNode, resultNode), then)
-
-    def _refuseWhileRunning(self) -> None:
-        if self.isRunning:
-            raise InputError("Another job is running already.", "Wait for it, or cancel it first.")
 
     def _startBatch(self, inputs: Path, outputs: Path) -> BatchJob:
         """With the settings of the panel, as for one study."""

@@ -58,9 +58,9 @@ def compare_files(
     first, second = read_labelmap(job.first), read_labelmap(job.second)
     motion = None
     if job.first_image is not None and job.second_image is not None:
-        images = [_image(path, is_cancelled) for path in (job.first_image, job.second_image)]
+        first_image, second_image = (_image(path, is_cancelled) for path in (job.first_image, job.second_image))
         on_progress("align", 0.2)
-        found = ALIGNMENTS[job.register](*images, is_cancelled).registration
+        found = ALIGNMENTS[job.register](first_image, second_image, is_cancelled).registration
         motion = None if found is None else motion_of(found)
     if motion is not None:
         back = np.linalg.inv(np.reshape(motion.flair_to_sequence_lps, (4, 4)))
