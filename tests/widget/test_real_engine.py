@@ -13,7 +13,8 @@ import SimpleITK as sitk
 import slicer
 
 from BrainTumorSegLib.scene.provenance import ownSegmentIds
-from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume
+from BrainTumorSegLib.scene.review import setReviewed
+from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -40,6 +41,26 @@ def sample(scene: Any, tmp_path: Path) -> dict[str, Any]:
     return {**nodes, "reference": sitk.GetArrayFromImage(sitk.ReadImage(str(paths.reference))) > 0}
 
 
+def dice(first: np.ndarray, second: np.ndarray) -> float:
+    return 2 * float(np.sum(first & second)) / float(first.sum() + second.sum())
+
+
+def refine_slice(panel: Any, node: Any, sample: dict[str, Any], index: int, reviewed: int) -> None:
+    """What is no tumour is erased in one slice; its neighbours follow, but for one that was reviewed."""
+    flair, (segmentId,) = sample["FLAIR"], ownSegmentIds(node)
+    found = maskOnVolume(node, segmentId, flair)
+    drawn = found.copy()
+    drawn[index] &= sample["reference"][index]
+    writeMask(node, segmentId, drawn, flair)
+    setReviewed(node, reviewed, True)
+    panel.logic.refine(node)
+    refined = maskOnVolume(node, segmentId, flair)
+    assert dice(refined, sample["reference"]) > dice(found, sample["reference"])
+    assert not refined[index][found[index] & ~drawn[index]].any()
+    np.testing.assert_array_equal(refined[reviewed], drawn[reviewed])
+    assert (refined != drawn).any()
+
+
 SEQUENCES = (("FLAIR", "flair"), ("T1", "t1"), ("T1 post contrast", "t1c"))
 
 
@@ -50,8 +71,8 @@ def real_panel(shell: Any, module: Any, scene: Any) -> Iterator[Any]:
     panel.cleanup()
 
 
-def test_a_click_outlines_the_sample_tumour(
-    shell: Any, sample: dict[str, Any], real_panel: Any, monkeypatch: pytest.MonkeyPatch
+def test_a_click_outlines_the_sample_tumour_and_strokes_refine_it(
+    shell: Any, sample: dict[str, Any], real_panel: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(shell.app, "testingEnabled", lambda: True)
     # Other tests of this session may have imported torch; only a new import would be this module's.
@@ -70,10 +91,25 @@ def test_a_click_outlines_the_sample_tumour(
     node = real_panel.ui.segmentationSelector.currentNode()
     assert node is not None, real_panel.ui.statusLabel.text
     mask = maskOnVolume(node, ownSegmentIds(node)[0], sample["FLAIR"])
-    dice = 2 * np.sum(mask & sample["reference"]) / (mask.sum() + sample["reference"].sum())
-    assert dice > 0.5
+    assert dice(mask, sample["reference"]) > 0.5
+    lookedAt = real_panel.logic.explain(node, 16)
+    refine_slice(real_panel, node, sample, index=12, reviewed=13)
     assert "Segmenting" in stages
     assert "torch" not in set(sys.modules) - loaded_before
+    np.testing.assert_allclose(lookedAt, explanation_of(tmp_path, 16), atol=1e-4)
     real_panel.ui.segmentButton.click()
     shell.processEventsUntil(lambda: not real_panel.controller.isRunning, 300)
     assert "Tumour found" in real_panel.ui.statusLabel.text
+
+
+def explanation_of(folder: Path, index: int) -> np.ndarray:
+    """The engine's own, of the study's files."""
+    from BrainTumorSegLib.engine.inference.explanation import explain_slice
+    from BrainTumorSegLib.engine.models.bundle import load_bundle
+    from BrainTumorSegLib.engine.models.store import ModelStore
+    from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
+
+    paths = StudyPaths(*(folder / f"{key}.nii.gz" for _name, key in SEQUENCES))
+    store = ModelStore.default()
+    classifier = store.index.needed(None)[1]
+    return explain_slice(read_study(paths), load_bundle(store.path(classifier.name)), index)

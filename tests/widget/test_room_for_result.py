@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,10 +51,12 @@ def test_after_a_result_it_is_in_view(
     module_panel.resize(375, MODULE_PANEL_PX[window])
     panel.ui.guessButton.click()
     click(panel)
-    shell.app.processEvents()
+    end = time.monotonic() + 0.3
+    shell.processEventsUntil(lambda: time.monotonic() > end)
     assert panel.ui.inputsCollapsibleButton.collapsed
     assert panel.ui.outputsCollapsibleButton.collapsed
     assert ends_at(module_panel, panel.ui.statusLabel) > 0
+    assert ends_at(module_panel, panel.ui.measurementsTable) > panel.ui.measurementsTable.height()
     assert ends_at(module_panel, getattr(panel.ui, last)) <= module_panel.viewport().height()
 
 

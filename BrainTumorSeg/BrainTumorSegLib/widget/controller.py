@@ -319,6 +319,12 @@ class Controller:
         assert isinstance(job, ExplanationJob), "followed as such"
         assert job.map is not None, "the state is DONE"
         self._resultPanel.overlay.showExplanation(job.map, job.index)
+        text = (
+            _("Slice {slice}: bright is what spoke most for tumour in this slice, which need not be where tumour is.")
+            if job.map.any()
+            else _("Slice {slice}: nothing in it spoke for tumour.")
+        )
+        self._segmentPanel.showText(text.format(slice=job.index + 1))
 
     def _startHandOver(
         self, segmentationNode: Any, folder: Path, documents: tuple[Document, ...], correctedBy: str

@@ -151,10 +151,8 @@ class NavigatorPanel:
 
     def _fillList(self) -> None:
         self._isFilling = True
-        fillTable(self._ui.reviewTable, [(str(each.index + 1), each.reason) for each in self._review])
-        for row, each in enumerate(self._review):
-            item = self._ui.reviewTable.item(row, 0)
-            item.setCheckState(qt.Qt.Checked if each.isReviewed else qt.Qt.Unchecked)
+        rows = [(str(each.index + 1), each.reason) for each in self._review]
+        fillTable(self._ui.reviewTable, rows, ticks=[each.isReviewed for each in self._review])
         self._isFilling = False
         if not self._ui.reviewCollapsibleButton.collapsed:
             self._ui.reviewTable.resizeRowsToContents()

@@ -118,9 +118,7 @@ class ResultPanel:
         total_ml = sum(float(texts[1]) for texts in lesions)
         total = [[_("All"), f"{total_ml:.2f}", "", "", ""]] if lesions else []
         self._isFilling = True
-        fillTable(self._ui.measurementsTable, lesions + total, numberColumns=range(5))
-        for row in range(len(lesions)):
-            self._ui.measurementsTable.item(row, 0).setCheckState(qt.Qt.Checked)
+        fillTable(self._ui.measurementsTable, lesions + total, numberColumns=range(5), ticks=[True] * len(lesions))
         self._isFilling = False
         self._ui.resultLabel.text = self._resultText(len(lesions))
 

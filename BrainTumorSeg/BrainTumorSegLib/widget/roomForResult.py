@@ -9,6 +9,9 @@ import qt
 
 from BrainTumorSegLib.widget.clicks import visibly
 
+LAID_OUT_MS = 100
+"""How long Qt takes at most to lay the panel out anew: sections within sections take several turns."""
+
 
 class FoldedChoices:
     """Folds sections once a result is there; one that the user has opened since stays open.
@@ -49,11 +52,11 @@ class FoldedChoices:
 
 
 def bringIntoView(first: Any, below: Any) -> None:
-    """Scroll until all above ``below`` can be seen, or else until ``first`` is at the top; later, once laid out.
+    """Scroll until all above ``below`` can be seen, or else until ``first`` is at the top; once all is laid out.
 
     first, below: widgets one above the other in Slicer's module panel, which scrolls; elsewhere nothing happens.
     """
-    qt.QTimer.singleShot(0, visibly(lambda: _scroll(first, below)))
+    qt.QTimer.singleShot(LAID_OUT_MS, visibly(lambda: _scroll(first, below)))
 
 
 def _scroll(first: Any, below: Any) -> None:

@@ -18,8 +18,10 @@ def prepareTable(table: Any, wideColumn: int) -> None:
     header.setSectionResizeMode(wideColumn, qt.QHeaderView.Stretch)
 
 
-def fillTable(table: Any, rows: Sequence[Sequence[str]], numberColumns: Sequence[int] = ()) -> None:
-    """Replace a table's rows. numberColumns: columns that are aligned to the right."""
+def fillTable(
+    table: Any, rows: Sequence[Sequence[str]], numberColumns: Sequence[int] = (), ticks: Sequence[bool] = ()
+) -> None:
+    """Replace a table's rows. numberColumns: aligned to the right. ticks: for the boxes before the first rows' texts."""
     table.setRowCount(len(rows))
     for row, texts in enumerate(rows):
         for column, text in enumerate(texts):
@@ -27,4 +29,7 @@ def fillTable(table: Any, rows: Sequence[Sequence[str]], numberColumns: Sequence
             item.setToolTip(text)  # the whole of a text that is cut short
             if column in numberColumns:
                 item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+            if column == 0 and row < len(ticks):
+                # Before the item is in the table, whose columns leave no room for a box that comes later.
+                item.setCheckState(qt.Qt.Checked if ticks[row] else qt.Qt.Unchecked)
             table.setItem(row, column, item)
