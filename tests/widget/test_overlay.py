@@ -160,7 +160,7 @@ def test_what_the_classifier_looked_at_is_shown_for_the_slice_in_view(
     expected[7] = flair[7] / flair.max()
     np.testing.assert_allclose(slicer.util.arrayFromVolume(shown), expected, atol=1e-6)
     (legend,) = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
-    assert legend.GetTitleText() == "What the classifier looked at (slice 8)"
+    assert legend.GetTitleText() == "What the classifier saw (slice 8)"
     assert panel.ui.statusLabel.text.startswith("Slice 8: bright is what spoke most for tumour in this slice")
     panel.ui.overlayButton.click()
     assert composite.GetForegroundVolumeID() == study["T1"].GetID()

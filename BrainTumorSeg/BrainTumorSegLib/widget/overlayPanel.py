@@ -74,5 +74,5 @@ def _label(kind: OverlayKind) -> str:
     return {
         OverlayKind.UNCERTAINTY: _("Uncertainty (bit)"),
         OverlayKind.PROBABILITY: _("Tumour probability"),
-        OverlayKind.EXPLANATION: _("What the classifier looked at"),
+        OverlayKind.EXPLANATION: _("What the classifier saw"),
     }[kind]

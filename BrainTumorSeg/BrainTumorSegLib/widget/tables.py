@@ -21,7 +21,7 @@ def prepareTable(table: Any, wideColumn: int) -> None:
 def fillTable(
     table: Any, rows: Sequence[Sequence[str]], numberColumns: Sequence[int] = (), ticks: Sequence[bool] = ()
 ) -> None:
-    """Replace a table's rows. numberColumns: aligned to the right. ticks: for the boxes before the first rows' texts."""
+    """Replace a table's rows. numberColumns: aligned to the right. ticks: boxes before the first rows' texts."""
     table.setRowCount(len(rows))
     for row, texts in enumerate(rows):
         for column, text in enumerate(texts):
