@@ -1,6 +1,8 @@
-"""What a study of a batch costs, and how it scales with workers; writes the measured part of a page.
+"""What a study of a batch costs, how it scales with workers, and what a million would cost; writes parts of a page.
 
-python benchmarks/scale.py docs/scale.md [--studies 8] [--workers 1 2]
+python benchmarks/scale.py docs/scale.md [--studies 8] [--workers 1 2]     all of it
+python benchmarks/scale.py docs/scale.md --many 5000                       many studies that take no time
+python benchmarks/scale.py docs/scale.md --plan                            the plan alone, from the table on the page
 
 Every study is the synthetic sample (26 slices of 256 x 256, three sequences), by the shipped program with the installed
 models. CPU seconds, memory and bytes are those of the worker processes, summed over all; loading the model is counted
@@ -18,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +32,69 @@ sys.path.insert(0, str(REPOSITORY / "BrainTumorSeg"))
 from BrainTumorSegLib.client.workers import LocalWorkers  # noqa: E402
 from BrainTumorSegLib.engine.models.store import ModelStore  # noqa: E402
 from BrainTumorSegLib.engine.sample.study import write_sample  # noqa: E402
-from BrainTumorSegLib.engine.service.cohort.batch import Step, run_batch  # noqa: E402
+from BrainTumorSegLib.engine.service.cohort.batch import Batch, Ended, Step, run_batch  # noqa: E402
 from BrainTumorSegLib.engine.service.cohort.plan import batch_of, plan_of  # noqa: E402
+from BrainTumorSegLib.engine.service.cohort.results import Record, new_folder, publish  # noqa: E402
+from BrainTumorSegLib.engine.service.cohort.rows import DONE, StudyRow  # noqa: E402
+from BrainTumorSegLib.engine.service.cohort.task import StudyTask  # noqa: E402
 from BrainTumorSegLib.engine.settings import RunSettings  # noqa: E402
 
-BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->"
+
+@dataclass(frozen=True)
+class Plan:
+    """What is assumed of a cohort that nobody has run here. Sizes in MB, of one study; price in dollars."""
+
+    studies: int = 1_000_000
+    slices: int = 36
+    measured_slices: int = 26
+    dicom_mb: float = 3 * 36 * 512 * 512 * 2 / 1e6
+    probability_mb: float = 2.0
+    files: int = 4
+    network_gbit_s: float = 10.0
+    cores: int = 100
+    dollars_a_core_hour: float = 0.05
+    bad_inputs: float = 0.02
+    hours_between_deaths: float = 1000.0
+
+    def table(self, cpu_s: float, written_mb: float) -> str:
+        """cpu_s, written_mb: of one study, as measured."""
+        read_tb = self.studies * self.dicom_mb / 1e6
+        study_s = cpu_s * self.slices / self.measured_slices
+        core_hours = self.studies * study_s / 3600
+        rows = {
+            "reading": (
+                f"{self.dicom_mb:.0f} MB a study (three DICOM sequences of {self.slices} slices, 512 x 512 x 2 bytes)",
+                f"{read_tb:.0f} TB; {read_tb * 8000 / self.network_gbit_s / 3600:.0f} hours at "
+                f"{self.network_gbit_s:.0f} Gbit/s",
+            ),
+            "results": (
+                f"{written_mb:.2f} MB in {self.files} files a study",
+                f"{self.studies * written_mb / 1e3:.0f} GB, {self.studies * self.files / 1e6:.0f} million files, "
+                f"{self.studies / 1e6:.0f} million folders",
+            ),
+            "probability volumes, if asked for": (
+                f"{self.probability_mb:.0f} MB a study",
+                f"{self.studies * self.probability_mb / 1e6:.0f} TB",
+            ),
+            "computing": (
+                f"{cpu_s:.1f} CPU s for {self.measured_slices} slices, so {study_s:.1f} s for {self.slices}",
+                f"{core_hours:,.0f} core hours; {core_hours / self.cores:.0f} hours on {self.cores} cores",
+            ),
+            "price": (
+                f"{self.dollars_a_core_hour} dollars a core hour, storage and traffic apart",
+                f"{core_hours * self.dollars_a_core_hour:,.0f} dollars",
+            ),
+            "failures": (
+                f"{self.bad_inputs:.0%} bad input",
+                f"{self.studies * self.bad_inputs:,.0f} rows with reason and remedy",
+            ),
+            "workers that die": (
+                f"one in {self.hours_between_deaths:,.0f} hours",
+                f"{core_hours / self.hours_between_deaths:.1f} studies done again by another worker",
+            ),
+        }
+        lines = [f"| | for one | for {self.studies:,} studies |", "|---|---|---|"]
+        return "\n".join([*lines, *(f"| {name} | {one} | {all_} |" for name, (one, all_) in rows.items())])
 
 
 @dataclass
@@ -83,31 +144,104 @@ class Meter(threading.Thread):
 
 
 def main() -> None:
-    """Measure with each number of workers and write the table into the page."""
+    """Measure what is asked for and write it into the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page", type=Path)
     parser.add_argument("--studies", type=int, default=8)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--many", type=int, metavar="N")
+    parser.add_argument("--plan", action="store_true")
     arguments = parser.parse_args()
+    page = arguments.page
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        source = write_sample(folder / "sample").flair.parent
-        (source / "reference.nii.gz").unlink()
-        for number in range(arguments.studies):
-            shutil.copytree(source, folder / "in" / f"s{number:03d}")
-        rows = [measure(folder, arguments.studies, workers) for workers in arguments.workers]
-    table = "\n".join(
-        [
-            "| workers | threads each | studies | wall s a study | CPU s a study | studies an hour and core "
-            "| CPU s to load | peak MB a worker | MB read a study | MB written a study | load of the machine |",
-            f"|{'---|' * 11}",
-            *rows,
-        ]
+        if arguments.many:
+            command = f"`python benchmarks/scale.py {page} --many {arguments.many}`"
+            write_block(page, "many", f"{command}\n\n{many(Path(name), arguments.many)}")
+        elif not arguments.plan:
+            table = workers_table(Path(name), arguments.studies, arguments.workers)
+            cores = f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GB of memory."
+            write_block(page, "measured", f"`python benchmarks/scale.py {page}`, {cores}\n\n{table}")
+    write_block(page, "plan", Plan().table(*measured_on(page.read_text(encoding="utf-8"))))
+
+
+def write_block(page: Path, name: str, content: str) -> None:
+    """Replace what stands between the page's two marks of this name."""
+    begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(re.sub(f"{begin}.*{end}", lambda _: begin + content + end, text, flags=re.DOTALL), encoding="utf-8")
+
+
+def measured_on(text: str) -> tuple[float, float]:
+    """CPU seconds and MB written a study, by the last row of the page's measured table."""
+    cells = text.split("<!-- /measured -->")[0].strip().splitlines()[-1].split("|")
+    return float(cells[5]), float(cells[10])
+
+
+def workers_table(folder: Path, count: int, numbers: list[int]) -> str:
+    """A row for each number of workers."""
+    source = write_sample(folder / "sample").flair.parent
+    (source / "reference.nii.gz").unlink()
+    for number in range(count):
+        shutil.copytree(source, folder / "in" / f"s{number:03d}")
+    heading = (
+        "| workers | threads each | studies | wall s a study | CPU s a study | studies an hour and core "
+        "| CPU s to load | peak MB a worker | MB read a study | MB written a study | load of the machine |"
     )
-    text = arguments.page.read_text(encoding="utf-8")
-    cores = f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GB of memory."
-    block = f"{BEGIN}`python benchmarks/scale.py {arguments.page}`, {cores}\n\n{table}\n{END}"
-    arguments.page.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: block, text, flags=re.DOTALL), encoding="utf-8")
+    return "\n".join([heading, f"|{'---|' * 11}", *(measure(folder, count, workers) for workers in numbers)])
+
+
+class Instant:
+    """Workers whose studies take no time, so that what is left is the batch itself. Every tenth study fails."""
+
+    def __init__(self) -> None:
+        self.fractions = 0.0
+        self._waiting: list[StudyTask] = []
+
+    def start(self, settings: RunSettings, is_cancelled: Callable[[], bool]) -> None:
+        """Ready."""
+
+    @property
+    def room(self) -> int:
+        """A hundred at once."""
+        return 100 - len(self._waiting)
+
+    def submit(self, task: StudyTask) -> None:
+        """Keep it until it is asked for."""
+        self._waiting.append(task)
+
+    def poll(self, wait_s: float) -> list[Ended]:
+        """All of them, each with its folder."""
+        del wait_s  # nothing is waited for
+        tasks, self._waiting = self._waiting, []
+        return [self._end(task) for task in tasks]
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+    def _end(self, task: StudyTask) -> Ended:
+        if task.name.endswith("0"):
+            return Ended(task.name, None, "input", "FLAIR can't be read.", "Copy it again.")
+        with new_folder(task.folder) as temporary:
+            record = Record(task.batch, task.inputs_key, StudyRow(task.name, DONE))
+            return Ended(task.name, publish(temporary, task.folder / task.name, record))
+
+
+def many(folder: Path, count: int) -> str:
+    """What the batch itself needs for many studies, the writing of each record included, and to look through them."""
+    for number in range(count):
+        (folder / "in" / f"s{number:06d}").mkdir(parents=True)
+        (folder / "in" / f"s{number:06d}" / "flair.nii.gz").touch()
+    rows = []
+    for name in ("the first time", "called again"):
+        begun_s = time.process_time()
+        batch = Batch(plan_of(folder / "in", folder / "out"), folder / "out", RunSettings())
+        outcome = run_batch(batch, Instant(), lambda _: None, lambda: False)
+        milliseconds = (time.process_time() - begun_s) * 1000 / count
+        memory_mb = psutil.Process().memory_info().rss / 1e6
+        page_mb = outcome.page.stat().st_size / 1e6
+        rows.append(f"| {name} | {count} | {milliseconds:.1f} | {memory_mb:.0f} | {page_mb:.1f} |")
+    heading = "| | studies | CPU ms a study | memory (MB) | summary.html (MB) |"
+    return "\n".join([heading, "|---|---|---|---|---|", *rows])
 
 
 def measure(folder: Path, count: int, workers: int) -> str:

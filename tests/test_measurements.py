@@ -5,7 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import statistics
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,3 +102,17 @@ def test_release_and_model_card_say_the_same(measured: dict[str, Any]) -> None:
     assert f"mean {mean} (95 % interval {interval}), median {dice['median']['value']:.3f}." in card
     front = " ".join((REPOSITORY / "README.md").read_text().split())
     assert f"mean Dice of {mean} (median {dice['median']['value']:.3f})" in front
+
+
+def test_the_plan_for_a_million_studies_follows_from_what_was_measured(tmp_path: Path) -> None:
+    page = shutil.copy(DOCS / "scale.md", tmp_path / "scale.md")
+    subprocess.run([sys.executable, REPOSITORY / "benchmarks" / "scale.py", page, "--plan"], check=True)
+    assert page.read_text() == (DOCS / "scale.md").read_text()
+
+
+def test_no_fault_lost_a_study_or_left_half_a_file() -> None:
+    page = (DOCS / "reliability.md").read_text()
+    (row,) = re.findall(r"^\| all \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    injected, survived, lost, half_written = map(int, row)
+    assert injected == survived > 1000
+    assert (lost, half_written) == (0, 0)

@@ -54,6 +54,21 @@ def test_a_worker_beyond_its_share_of_memory_is_ended_with_a_sentence(
     assert "0.0 GB of memory that each of 1 workers may take" in ended[0].message
 
 
+def test_one_study_is_read_and_written_while_another_is_computed(tmp_path: Path) -> None:
+    workers = LocalWorkers(WORKER, engine_environment(stage_s=3, only="slow"), count=2)
+    workers.start(RunSettings(), lambda: False)
+    for name in ("slow", "quick"):
+        flair = write_volume(tmp_path / name / "flair.nii.gz")
+        workers.submit(StudyTask(f"{name}_result", tmp_path, "b", "k", {Role.FLAIR: flair}))
+    ended = []
+    deadline = time.monotonic() + 60
+    while not ended and time.monotonic() < deadline:
+        ended = workers.poll(0.1)
+    workers.stop()
+    assert [each.name for each in ended] == ["quick_result"]
+    assert (tmp_path / "quick_result" / "segmentation.seg.nrrd").is_file()
+
+
 def test_a_program_that_is_no_worker_is_told_at_the_start() -> None:
     workers = LocalWorkers([sys.executable, "-c", "raise SystemExit('no engine here')"], count=1)
     with pytest.raises(BrainTumorSegError, match="ended unexpectedly.*no engine here"):

@@ -22,7 +22,8 @@ from BrainTumorSegLib.engine.settings import RunSettings
 from cohorts import write_cohort
 from dask_cluster import Cluster, SlowEngine
 
-NAMES = [f"s{number}" for number in range(6)]
+PATIENT = "DOE_JANE_19620304"
+NAMES = [f"{PATIENT}_{number}" for number in range(6)]
 
 
 @pytest.fixture
@@ -71,6 +72,22 @@ def test_a_worker_killed_in_a_study_and_one_without_the_model_lose_nothing(clust
     assert (outcome.done, outcome.failed) == (6, 0)
     assert rows_of(batch) == EVERY_ROW
     assert not list(batch.folder.glob(".braintumorseg-*-*"))
+    assert PATIENT not in (batch.folder.parent / "cluster.log").read_text()
+
+
+def test_a_study_that_kills_its_workers_is_told_and_named_in_no_log(
+    tmp_path: Path, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
+    with Cluster(tmp_path) as cluster:
+        for _ in range(3):
+            cluster.start_worker(die_at="segment", only=NAMES[2])
+        outcome = run(batch, cluster)
+    assert (outcome.done, outcome.failed) == (5, 1)
+    with (batch.folder / "summary.csv").open(newline="") as stream:
+        failed = {row["study"]: row["message"] for row in csv.DictReader(stream) if row["status"] == "failed"}
+    assert failed == {NAMES[2]: "The workers that were at this study died (KilledWorker)."}
+    assert PATIENT not in (tmp_path / "cluster.log").read_text()
 
 
 def test_a_slow_worker_delays_only_its_own_study(cluster: Cluster, batch: Batch) -> None:
