@@ -165,10 +165,13 @@ def test_an_unknown_name_is_said(tmp_path: Path) -> None:
         bring("https://nothing.invalid", tmp_path)
 
 
-@pytest.mark.parametrize("address", ["https://[bad", "https:///models", "https://host:port", "https://host:99999"])
+@pytest.mark.parametrize(
+    "address", ["https://[bad", "https:///models", "https://host:port", "https://host:99999", "https://jo:port/x@host"]
+)
 def test_a_malformed_mirror_is_said(address: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="the mirror has a malformed address.*https://HOST/FOLDER"):
+    with pytest.raises(ModelError, match="the mirror has a malformed address.*https://HOST/FOLDER") as caught:
         bring(address, tmp_path)
+    assert "'port'" not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 70, "%", "a b", "\u2100"])

@@ -123,7 +123,7 @@ def test_an_index_without_default_says_so() -> None:
 def test_a_wrong_entry_is_refused_with_its_fault(change: dict[str, Any], message: str) -> None:
     content = make_index()
     content["models"][0] |= change
-    with pytest.raises(ModelError, match=f"The index of models is wrong.*{message}.*Install BrainTumorSeg again"):
+    with pytest.raises(ModelError, match=f"The index of models is wrong.*{message}.*install BrainTumorSeg again"):
         parse_index(content)
 
 
@@ -149,9 +149,12 @@ def test_something_else_than_an_index_is_refused(content: object) -> None:
         parse_index(content)
 
 
-def test_an_index_file_that_is_no_json_is_named(tmp_path: Path) -> None:
-    (tmp_path / "index.json").write_text("{")
-    with pytest.raises(ModelError, match=r"index\.json can't be read.*Install BrainTumorSeg again"):
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"", b"[" * 100], ids=["cut", "no text", "empty", "nested"])
+def test_an_index_file_that_is_no_json_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "index.json").write_bytes(content)
+    with pytest.raises(
+        ModelError, match=r"index\.json can't be read: it is no JSON\. Bring that folder of models again"
+    ):
         read_index(tmp_path / "index.json")
 
 
@@ -319,7 +322,7 @@ def test_a_mirror_that_is_neither_address_nor_folder_is_said(store: ModelStore) 
 
 
 def test_a_malformed_mirror_is_said_like_any_other(store: ModelStore) -> None:
-    with pytest.raises(ModelError, match=r"from the mirror: the mirror has a malformed address: .*models import FILE"):
+    with pytest.raises(ModelError, match=r"from the mirror: the mirror has a malformed address. .*models import FILE"):
         replace(store, base_url="https://[bad").download()
 
 

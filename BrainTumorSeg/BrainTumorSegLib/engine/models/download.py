@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from BrainTumorSegLib.engine.errors import Cancelled, ModelError
 from BrainTumorSegLib.engine.models.index import ModelEntry
@@ -255,29 +255,32 @@ def _http_downloader(settings: DownloadSettings, receipt: _Receipt) -> Callable[
 
 def _check_address(url: str, whose: str) -> None:
     """Raises ModelError unless it is an https address, or one of this computer."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port  # asking for the port checks it
-        if not host and parts.scheme in {"http", "https"}:
-            raise ValueError("it names no host")
-    except ValueError as error:
-        raise ModelError(f"{whose} has a malformed address: {error}.", _CORRECT_MIRROR) from error
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    parts = _parsed(url)
+    if parts is None or (parts.scheme in {"http", "https"} and not parts.hostname):
+        raise ModelError(f"{whose} has a malformed address.", _CORRECT_MIRROR)
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
         raise ModelError(f"{whose} has an address without https, which is refused.", _CORRECT_MIRROR)
 
 
+def _parsed(url: str) -> SplitResult | None:
+    """None for what is no address: the words of the error would quote a part of it, which may be a password."""
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(url)
+        _ = parts.port  # asking for it checks it
+        return parts
+    return None
+
+
 def _check_proxy(url: str) -> None:
-    """Raises ModelError for a proxy in the environment that can't be one: others' words for it hold its password."""
+    """Raises ModelError for a proxy in the environment that can't be one: others' words would quote its password."""
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy = select_proxy(url, get_environ_proxies(url)) or "http://none"
     has_scheme = "://" in proxy
-    with contextlib.suppress(ValueError):
-        parts = urlsplit(proxy if has_scheme else f"http://{proxy}")
-        _ = parts.port  # asking for it checks it
-        if parts.scheme in {"http", "https"} and parts.hostname and (has_scheme or "@" not in proxy):
-            return
-    raise ModelError("the setting HTTPS_PROXY is no address of a proxy.", _CORRECT_PROXY)
+    parts = _parsed(proxy if has_scheme else f"http://{proxy}")
+    is_one = parts is not None and parts.scheme in {"http", "https"} and bool(parts.hostname)
+    if not is_one or ("@" in proxy and not has_scheme):
+        raise ModelError("the setting HTTPS_PROXY is no address of a proxy.", _CORRECT_PROXY)
 
 
 def _is_loopback(host: str) -> bool:

@@ -12,6 +12,7 @@ from BrainTumorSegLib.engine.errors import ModelError
 from BrainTumorSegLib.engine.networks.registry import Task
 
 SCHEMA = 1
+_BRING_AGAIN = "Bring that folder of models again where you chose one; otherwise install BrainTumorSeg again."
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,8 @@ def read_index(path: Path) -> ModelIndex:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(
-            f"The index of models {path} can't be read: {error}.", "Install BrainTumorSeg again."
-        ) from error
+        why = error.strerror if isinstance(error, OSError) else "it is no JSON"
+        raise ModelError(f"The index of models {path} can't be read: {why}.", _BRING_AGAIN) from error
     try:
         return parse_index(content)
     except ModelError as error:
@@ -159,7 +159,7 @@ def _check(condition: bool, what_is_wrong: str) -> None:
 
 
 def _wrong(what: str) -> ModelError:
-    return ModelError(f"The index of models is wrong: {what}.", "Install BrainTumorSeg again.")
+    return ModelError(f"The index of models is wrong: {what}.", _BRING_AGAIN)
 
 
 @dataclass(frozen=True)
