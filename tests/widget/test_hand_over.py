@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -331,23 +330,6 @@ def test_the_report_outlives_save_and_load_and_is_part_of_undo(
     assert partOf(loaded, REPORT).GetText() == first
     assert partOf(loaded, REPORT).GetHideFromEditors()
     assert "No one has corrected this outline." in page(export("Html"))
-
-
-def test_the_event_loop_is_never_held_long(
-    shell: Any, panel: Any, study: dict[str, Any], result: Any, export: Any
-) -> None:
-    """The turns of a job alone, on the phantom; benchmarks look at a whole study."""
-    turns = []
-    poll = panel.logic.poll
-
-    def timed() -> None:
-        begin = time.perf_counter()
-        poll()
-        turns.append(time.perf_counter() - begin)
-
-    panel.logic._timer.timeout.connect(timed)
-    export("Result", "Pdf")
-    assert max(turns) < 0.5
 
 
 def test_from_the_console(shell: Any, panel: Any, result: Any, study: dict[str, Any], tmp_path: Path) -> None:

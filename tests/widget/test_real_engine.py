@@ -113,3 +113,34 @@ def explanation_of(folder: Path, index: int) -> np.ndarray:
     store = ModelStore.default()
     classifier = store.index.needed(None)[1]
     return explain_slice(read_study(paths), load_bundle(store.path(classifier.name)), index)
+
+
+def test_the_result_is_compared_and_handed_over(
+    shell: Any, sample: dict[str, Any], scene: Any, real_panel: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Dice against the known tumour by numpy, HD95 by MONAI; the page tells of the model that made it."""
+    import torch  # here, for the test above looks whether the module itself has loaded it
+    from monai.metrics import compute_hausdorff_distance
+
+    monkeypatch.setattr(shell.app, "testingEnabled", lambda: True)
+    node = real_panel.logic.segment(sample["FLAIR"], sample["T1"], sample["T1 post contrast"])
+    known = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "known")
+    known.SetReferenceImageGeometryParameterFromVolumeNode(sample["FLAIR"])
+    known.CreateDefaultDisplayNodes()
+    writeMask(known, known.GetSegmentation().AddEmptySegment(), sample["reference"], sample["FLAIR"])
+    found = real_panel.logic.compare(known, node)
+    mask = maskOnVolume(node, ownSegmentIds(node)[0], sample["FLAIR"])
+    overlap = np.sum(mask & sample["reference"])
+    assert found.dice == pytest.approx(2 * overlap / (mask.sum() + sample["reference"].sum()), abs=1e-6)
+    first, second = (torch.from_numpy(each)[None, None] for each in (sample["reference"], mask))
+    spacing = sample["FLAIR"].GetSpacing()[::-1]
+    distance = compute_hausdorff_distance(first, second, include_background=True, percentile=95, spacing=spacing)
+    assert found.hd95_mm == pytest.approx(float(distance), rel=1e-4)
+    folder = tmp_path / "handed over"
+    folder.mkdir()
+    report = real_panel.logic.lastJob.report
+    paths = real_panel.logic.handOver(node, folder, documents=("pdf", "html"))
+    assert [path.suffix for path in paths] == [".html", ".pdf"]
+    page = paths[0].read_text(encoding="utf-8")
+    assert report["models"]["segmentation"]["sha256"] in page
+    assert report["summary"] in page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -20,9 +20,15 @@ from BrainTumorSegLib.jobs.engineJob import EngineJob
 from BrainTumorSegLib.scene.dicomFiles import dicomFilesOf
 from BrainTumorSegLib.scene.provenance import markEditedIfChanged
 from BrainTumorSegLib.scene.remeasure import followEdits
-from BrainTumorSegLib.scene.resultExport import OutlinedStudy, fileStem, writeOutlinedStudy, writeResultFiles
+from BrainTumorSegLib.scene.resultExport import (
+    OutlinedStudy,
+    checkOutlined,
+    fileStem,
+    writeOutlinedStudy,
+    writeResultFiles,
+)
 from BrainTumorSegLib.scene.review import reviewedSlices
-from BrainTumorSegLib.scene.volumeGeometry import ijkToLocal, ijkToWorld
+from BrainTumorSegLib.scene.volumeGeometry import Matrix, ijkToLocal, ijkToWorld
 
 
 class Document(StrEnum):
@@ -76,6 +82,7 @@ class HandOverJob(EngineJob):
         self._nodeId, self._order = segmentationNode.GetID(), order
         self._pending = list(order.documents)
         self._inWorld: OutlinedStudy | None = None
+        self._picture: Path | None = None
         self._lastNote: Failure | None = None
 
     def _begin(self) -> None:
@@ -98,26 +105,53 @@ class HandOverJob(EngineJob):
             self._next()
         elif document is Document.DICOM:
             try:
-                self._askDicom()
+                checkOutlined(self._node())
+                series = [str(path) for path in dicomFilesOf(self._flair())]
             except InputError as error:
                 self._noteDicom(failureOf(error))
+                return
+            # Where the scanner put it, wherever a transform of the scene has moved it since.
+            steps = self._stepsOf("scanner", ijkToLocal(self._flair()))
+            self._take(steps, lambda study: self._askDicom(study, series))
+        elif self._inWorld is None:
+            checkOutlined(self._node())
+            # In the world, where the tables are measured too.
+            self._take(self._stepsOf("world", ijkToWorld(self._flair())), lambda study: self._draw(document, study))
         else:
-            self._ask(self._requestFor(document, self._study()), lambda _content: self._next())
+            self._askPage(document)
 
-    def _study(self) -> OutlinedStudy:
-        """The study in the world, where it is measured; a tumour that both pages are of is written once."""
-        if self._inWorld is None:
-            self._inWorld = self._written("world", ijkToWorld(self._flair()))
-        return self._inWorld
-
-    def _written(self, name: str, ijkToRas: Any) -> OutlinedStudy:
+    def _stepsOf(self, name: str, ijkToRas: Matrix) -> Generator[None, None, OutlinedStudy]:
         return writeOutlinedStudy(self._node(), ijkToRas, self._made(name))
 
-    def _askDicom(self) -> None:
-        """Where the scanner put it, wherever a transform of the scene has moved it since."""
-        files = dicomFilesOf(self._flair())
-        study = self._written("scanner", ijkToLocal(self._flair()))
-        request = {**self._requestFor(Document.DICOM, study), "series": [str(path) for path in files]}
+    def _take(self, steps: Generator[None, None, OutlinedStudy], go: Callable[[OutlinedStudy], None]) -> None:
+        """Write a study, a file at each turn, and go on with it."""
+        try:
+            next(steps)
+        except StopIteration as end:
+            study = end.value
+            self._then(lambda: go(study))
+        else:
+            self._then(lambda: self._take(steps, go))
+
+    def _draw(self, document: Document, study: OutlinedStudy) -> None:
+        """The picture that every page gets."""
+        self._inWorld = study
+        picture = self._made("pictures") / "3d.png"
+        self._picture = picture if self._order.drawIn3D(picture) else None
+        self._then(lambda: self._askPage(document))
+
+    def _askPage(self, document: Document) -> None:
+        assert self._inWorld is not None, "the first page has written it"
+        picture = None if self._picture is None else str(self._picture)
+        request = {**self._requestFor(document, self._inWorld), "picture_3d": picture}
+        self._ask(request, lambda _content: self._next())
+
+    def _askDicom(self, study: OutlinedStudy, series: list[str]) -> None:
+        try:
+            request = {**self._requestFor(Document.DICOM, study), "series": series}
+        except InputError as error:
+            self._noteDicom(failureOf(error))
+            return
         self._ask(request, lambda _content: self._next(), self._noteDicom)
 
     def _noteDicom(self, failure: Failure) -> None:
@@ -130,8 +164,6 @@ class HandOverJob(EngineJob):
         name, ending = _OUTPUTS[document]
         target = self._made("results") / f"{fileStem(node)}{ending}"
         refuse_other_kind(name, self._order.folder / target.name)
-        picture = self._made("pictures") / "3d.png"
-        isDrawn = name == "page" and (picture.is_file() or self._order.drawIn3D(picture))
         return {
             "command": "hand_over",
             "flair": str(study.flair),
@@ -139,7 +171,6 @@ class HandOverJob(EngineJob):
             "probability": None if study.probability is None else str(study.probability),
             "report": study.report,
             "corrected_by": self._order.correctedBy if markEditedIfChanged(node) else None,
-            "picture_3d": str(picture) if isDrawn else None,
             "reviewed": len(reviewedSlices(node)),
             name: str(target),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,18 +68,25 @@ def whyNotOutlined(segmentationNode: Any) -> str:
     return ""
 
 
-def writeOutlinedStudy(segmentationNode: Any, ijkToRas: Matrix, folder: Path) -> OutlinedStudy:
-    """Write FLAIR, the tumour as it is now and the probability, placed by a matrix, into an existing folder.
-
-    Raises InputError where ``whyNotOutlined`` says so, OutputError if a file can't be written.
-    """
+def checkOutlined(segmentationNode: Any) -> None:
+    """Raises InputError where ``whyNotOutlined`` says so."""
     reason = whyNotOutlined(segmentationNode)
     if reason:
         raise InputError(reason, "Segment the study again.")
+
+
+def writeOutlinedStudy(segmentationNode: Any, ijkToRas: Matrix, folder: Path) -> Generator[None, None, OutlinedStudy]:
+    """Write FLAIR, the tumour as it is now and the probability, placed by a matrix, into an existing folder.
+
+    One file at each step, for together they take long; returns what was written. The result is one for which
+    ``checkOutlined`` raises nothing. Raises OutputError if a file can't be written.
+    """
     flairNode, probabilityNode = _flairOf(segmentationNode), partOf(segmentationNode, PROBABILITY)
     paths = [folder / f"{name}.nrrd" for name in ("flair", "labelmap", "probability")]
     writeVolume(flairNode.GetImageData(), ijkToRas, paths[0])
+    yield
     writeVoxels(tumourMask(segmentationNode, flairNode).astype(np.uint8), ijkToRas, paths[1])
+    yield
     probability = None
     if probabilityNode is not None and probabilityNode.GetImageData() is not None:
         probability = paths[2]
