@@ -1,15 +1,17 @@
-"""What a review costs Slicer: threshold, table after an edit, navigator, overlay, on a result of 256 x 256 x 60 voxels.
+"""What a review costs: threshold, table after an edit, navigator, overlay, page, on a result of 256 x 256 x 60 voxels.
 
     python benchmarks/review.py --repeats 10
 
 Runs the module's own panel over real MRML and real Qt (the shell of tests/qt_shell.py); no view is drawn. The result is
 made up: a tumour of about 120 mL with a rough outline, and a small one beside it. For each step: the time by the clock
 until the call returns, this process's own processor time, and the longest turn of the event loop until all is settled.
+Report page and DICOM segmentation are written in the engine's process: they hold no event loop, and have no such turn.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import statistics
 import sys
@@ -41,6 +43,8 @@ def main() -> None:
         for name, step in steps(panel, segmentation):
             report(name, [measured(shell, step) for _ in range(repeats)])
         panel.cleanup()
+        for name, step in hand_over_steps(Path(folder)):
+            report(name, [(*timed(step), math.nan) for _ in range(repeats)])
 
 
 def probability() -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -147,13 +151,53 @@ def steps(panel: Any, segmentation: Any) -> Iterator[tuple[str, Callable[[], Non
     yield "edit, then the table", edit
 
 
-def measured(shell: Any, step: Callable[[], None]) -> tuple[float, float, float]:
-    """Milliseconds: of the call by the clock and by the processor, and the longest turn of the loop after it."""
+def hand_over_steps(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Files of the result for others, as the engine writes them; each is written once before it is measured."""
+    import SimpleITK as sitk
+
+    from BrainTumorSegLib.engine.output.dicom_seg import save_dicom_seg
+    from BrainTumorSegLib.engine.output.page.content import PageRequest
+    from BrainTumorSegLib.engine.output.page.page import save_page
+    from BrainTumorSegLib.engine.output.report import build_report
+    from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
+    from BrainTumorSegLib.engine.study.source_series import read_source_series
+    from dicom_series import write_series
+    from result_phantoms import phantom_result
+
+    image = sitk.GetImageFromArray((1000 * probability()).astype(np.int16))
+    image.SetSpacing(SPACING_MM)
+    write_series(folder / "series", image, SeriesDescription="FLAIR")
+    geometry, mask = Geometry.of_image(image), probability() >= 0.5
+    report = build_report(phantom_result(geometry, mask))
+    flair = Volume(sitk.GetArrayFromImage(image).astype(np.float32), geometry)
+    request = PageRequest(report, flair, mask)
+
+    def dicom() -> None:
+        series = read_source_series([folder / "series"])
+        save_dicom_seg(Volume(mask, geometry), series, report, folder / "tumour.dcm")
+
+    for name, step in {
+        "page, HTML": lambda: save_page(request, folder / "page.html"),
+        "page, PDF": lambda: save_page(request, folder / "page.pdf"),
+        "DICOM segmentation": dicom,
+    }.items():
+        step()
+        yield name, step
+
+
+def timed(step: Callable[[], None]) -> tuple[float, float]:
+    """Milliseconds of a step: by the clock and by the processor."""
     clock_s, work_s = time.perf_counter(), time.process_time()
     step()
-    clock_ms, work_ms = (time.perf_counter() - clock_s) * 1000, (time.process_time() - work_s) * 1000
+    return (time.perf_counter() - clock_s) * 1000, (time.process_time() - work_s) * 1000
+
+
+def measured(shell: Any, step: Callable[[], None]) -> tuple[float, float, float]:
+    """Milliseconds: of the call by the clock and by the processor, and the longest turn of the loop after it."""
+    started_s = time.perf_counter()
+    clock_ms, work_ms = timed(step)
     longest_ms = clock_ms
-    while time.perf_counter() - clock_s < SETTLED_S:
+    while time.perf_counter() - started_s < SETTLED_S:
         turn_s = time.perf_counter()
         shell.app.processEvents()
         longest_ms = max(longest_ms, (time.perf_counter() - turn_s) * 1000)
@@ -164,8 +208,9 @@ def measured(shell: Any, step: Callable[[], None]) -> tuple[float, float, float]
 def report(name: str, found: list[tuple[float, float, float]]) -> None:
     """One line: median and maximum by the clock, medians of the others."""
     clock, work, turn = (sorted(column) for column in zip(*found, strict=True))
+    longest = "" if math.isnan(turn[0]) else f"{statistics.median(turn):.0f}"
     clocks = f"{statistics.median(clock):.0f} (max {clock[-1]:.0f})"
-    print(f"{name:28}{clocks:>18}{statistics.median(work):>14.0f}{statistics.median(turn):>17.0f}")
+    print(f"{name:28}{clocks:>18}{statistics.median(work):>14.0f}{longest:>17}")
 
 
 if __name__ == "__main__":
