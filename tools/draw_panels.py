@@ -26,7 +26,7 @@ VIEW_PX = 280
 TIMEOUT_S = 300.0
 _HEIGHT = 1600
 """Room for everything that is unfolded; only the part is kept."""
-_COLOURS = 256
+COLOURS = 256
 """Enough for a panel and a slice; a picture of the guide is smaller than 60 kB."""
 
 
@@ -118,4 +118,4 @@ if __name__ == "__main__":
     TARGET.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as made:
         for name, picture in draw(Path(made)).items():
-            picture.quantize(_COLOURS, Image.Quantize.FASTOCTREE).save(TARGET / f"{name}.png", optimize=True)
+            picture.quantize(COLOURS, Image.Quantize.FASTOCTREE).save(TARGET / f"{name}.png", optimize=True)

@@ -34,6 +34,8 @@ class SceneViews:
         self._application.GetSliceLogics().AddItem(logic)
         node = logic.AddSliceNode(NAMES[orientation])
         node.SetOrientation(orientation)
+        if orientation == "Axial":
+            node.RotateToVolumePlane(volume)  # as the module does after a result
         logic.GetSliceCompositeNode().SetBackgroundVolumeID(volume.GetID())
         node.SetDimensions(*self._size_px, 1)
         logic.FitSliceToAll(*self._size_px)

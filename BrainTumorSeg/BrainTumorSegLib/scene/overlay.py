@@ -56,10 +56,19 @@ class Overlay:
         values = slicer.util.arrayFromVolume(partOf(segmentationNode, PROBABILITY))
         self.showVoxels(segmentationNode, values if kind is OverlayKind.PROBABILITY else _entropy(values), title)
 
-    def showVoxels(self, segmentationNode: slicer.vtkMRMLSegmentationNode, voxels: Voxels, title: str) -> None:
-        """Lay values of 0-1 on the grid of the result's probability, float32 [K, J, I], over every slice view."""
+    def showVoxels(
+        self,
+        segmentationNode: slicer.vtkMRMLSegmentationNode,
+        voxels: Voxels,
+        title: str,
+        lowest: float = _LOWEST_SHOWN,
+    ) -> None:
+        """Lay values of 0-1 on the grid of the result's probability, float32 [K, J, I], over every slice view.
+
+        lowest: what is below it is not coloured.
+        """
         self.hide()
-        volume = _volumeOf(partOf(segmentationNode, PROBABILITY), voxels, title)
+        volume = _volumeOf(partOf(segmentationNode, PROBABILITY), voxels, title, lowest)
         legend = _legendOf(volume, title)
         self._nodeIds = [legend.GetID(), volume.GetDisplayNode().GetID(), volume.GetID()]
         for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
@@ -91,7 +100,7 @@ class Overlay:
         self._nodeIds, self._before = [], {}
 
 
-def _volumeOf(probabilityNode: Any, voxels: Voxels, title: str) -> Any:
+def _volumeOf(probabilityNode: Any, voxels: Voxels, title: str, lowest: float) -> Any:
     """A volume of its own, hidden and not saved: its display is nobody else's."""
     scene = slicer.mrmlScene
     volume = slicer.vtkMRMLScalarVolumeNode()
@@ -110,7 +119,7 @@ def _volumeOf(probabilityNode: Any, voxels: Voxels, title: str) -> Any:
     display.SetAutoWindowLevel(False)
     display.SetWindowLevelMinMax(0.0, 1.0)
     display.SetAutoThreshold(False)
-    display.SetThreshold(_LOWEST_SHOWN, 1.0)
+    display.SetThreshold(lowest, 1.0)
     display.SetApplyThreshold(True)
     return volume
 

@@ -12,6 +12,8 @@ from slicer.i18n import tr as _
 from BrainTumorSegLib.scene.overlay import Overlay, OverlayKind
 from BrainTumorSegLib.widget.clicks import visibly
 
+_SPOKE_MOST = 0.5
+"""Of the highest: a map of a 16th of the slice's resolution has some value nearly everywhere."""
 _KINDS = (OverlayKind.UNCERTAINTY, OverlayKind.PROBABILITY, OverlayKind.EXPLANATION)
 
 
@@ -63,7 +65,7 @@ class OverlayPanel:
         """Show what the classifier looked at in a slice, if that is still wanted."""
         if self._ui.overlayButton.checked and self._kind is OverlayKind.EXPLANATION:
             title = _("{what} (slice {slice})").format(what=_label(OverlayKind.EXPLANATION), slice=index + 1)
-            self._overlay.showVoxels(self._node, voxels, title)
+            self._overlay.showVoxels(self._node, voxels, title, _SPOKE_MOST)
 
     @property
     def _kind(self) -> OverlayKind:

@@ -36,7 +36,7 @@ def explain_slice(study: Study, classifier: Bundle, index: int) -> npt.NDArray[n
 
     index: from 0, the lowest. 1 is what spoke most for tumour in this very slice: maps of two slices can't be compared,
     and a slice that the classifier finds clear may have a map too; all is 0 where nothing spoke for tumour. The map is
-    coarse (a 32nd of the network's slices) and shows what the classifier looked at, not where tumour is. Raises
+    coarse (a 16th of the network's slices) and shows what the classifier looked at, not where tumour is. Raises
     InputError for a slice that is not there, or a sequence without contrast.
     """
     slices = prepare(study)
@@ -45,7 +45,7 @@ def explain_slice(study: Study, classifier: Bundle, index: int) -> npt.NDArray[n
     pixels = torch.from_numpy(slices.channels(classifier.channels, np.array([index]), classifier.size_px))
     network = _OfOneClass(classifier.network).eval()
     # MONAI's own last step maps the highest value to 0 and the lowest to 1.
-    explained = GradCAM(network, f"network.{last_map_of(classifier.network)}", postprocessing=torch.as_tensor)
+    explained = GradCAM(network, f"network.{classifier.network.map_layer}", postprocessing=torch.as_tensor)
     found = explained(pixels, class_idx=0).detach()
     resized = nn.functional.interpolate(found, (SIZE_PX, SIZE_PX), mode="bilinear")[0, 0].numpy()
     maps = np.zeros((len(slices), SIZE_PX, SIZE_PX), np.float32)
@@ -55,9 +55,3 @@ def explain_slice(study: Study, classifier: Bundle, index: int) -> npt.NDArray[n
     # The way back interpolates: rounding would leave traces in the neighbours.
     order.to_axial(alone)[index] = order.to_axial(restored)[index]
     return alone
-
-
-def last_map_of(network: nn.Module) -> str:
-    """The name of the layer that makes a classifier's last map before its features are averaged."""
-    named = {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d)}
-    return next(reversed(named))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import ClassVar
 
 import torch
 from monai.networks.nets.resnet import ResNetFeatures
@@ -41,6 +42,9 @@ class ResNet50Classifier(nn.Module):
     Source: He et al., "Deep Residual Learning", CVPR 2016 (stride in the 3 x 3, as MONAI and torchvision have it);
     heads: Deng, Cui, Liu, section 3.2; Varolia and Gopala Krishnan, section III.
     """
+
+    map_layer: ClassVar[str] = "backbone.layer3"
+    """Whose map, a 16th of the slice, is explained: see the light classifier."""
 
     def __init__(
         self,

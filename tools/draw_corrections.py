@@ -1,0 +1,115 @@
+"""Draw a refined outline and what the classifier saw, for the user guide, after real clicks on the synthetic study.
+
+python tools/draw_corrections.py      writes docs/pictures/refinement.png and classifier.png
+
+As draw_screenshot.py, which says what is Slicer's own here and what is not. The overlay's legend is left out.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import slicer
+from draw_panels import COLOURS, TARGET, TIMEOUT_S, grab
+from draw_screenshot import MODULE_PATH, load_sample, segment
+from PIL import Image
+from scene_views import NAMES, SceneViews
+
+from qt_shell import Shell
+from slicer_core_scene import makeScene
+
+VIEW_PX = 420
+SLICE = 12
+"""Of the sample, from 0: the outline is too large there."""
+
+
+def draw(folder: Path) -> dict[str, Image.Image]:
+    """The pictures by name."""
+    shell = Shell(MODULE_PATH, str(folder))
+    shell.app.testingEnabled = lambda: True  # the packages are those of this environment
+    scene = makeScene()
+    shell.begin()
+    load_sample(scene)
+    add_views(scene)
+    import BrainTumorSeg
+
+    panel = shell.open(BrainTumorSeg.BrainTumorSegWidget)
+    try:
+        segment(shell, panel)
+        refine(shell, panel)
+        panel.ui.advancedCollapsibleButton.collapsed = True
+        refined = above(grab(shell, panel.ui.statusLabel), grab(shell, panel.ui.resultCollapsibleButton))
+        panel.ui.moreCollapsibleButton.collapsed = False
+        panel.ui.overlayComboBox.currentIndex = 2
+        panel.ui.overlayButton.click()
+        wait(shell, panel)
+        more = grab(shell, panel.ui.moreCollapsibleButton)
+        return {"refinement": refined, "classifier": beside(more, draw_slice(panel, folder))}
+    finally:
+        panel.cleanup()
+
+
+def add_views(scene: Any) -> None:
+    """An axial view that the panel looks at, and what the view that is drawn later will show."""
+    shown, drawn = slicer.vtkMRMLSliceNode(), slicer.vtkMRMLSliceCompositeNode()
+    shown.SetLayoutName("Shown")
+    drawn.SetLayoutName(NAMES["Axial"])
+    for node in (shown, drawn):
+        scene.AddNode(node)
+
+
+def refine(shell: Shell, panel: Any) -> None:
+    """Erase a dozen rows of what is no tumour in one slice, then click."""
+    from BrainTumorSegLib.scene.provenance import tumourSegmentIds
+    from BrainTumorSegLib.scene.remeasure import tumourMask
+    from BrainTumorSegLib.scene.segmentVoxels import writeMask
+
+    result, flair = panel.ui.segmentationSelector.currentNode(), panel.ui.flairSelector.currentNode()
+    mask = tumourMask(result, flair)
+    rows = mask[SLICE].any(axis=1).nonzero()[0]
+    mask[SLICE, rows[:12]] = False
+    writeMask(result, tumourSegmentIds(result)[0], mask, flair)
+    shell.processEventsUntil(lambda: panel.ui.refineButton.visible, TIMEOUT_S)
+    panel.ui.refineButton.click()
+    wait(shell, panel)
+
+
+def draw_slice(panel: Any, folder: Path) -> Image.Image:
+    """The axial view of the slice that the panel stands at."""
+    from BrainTumorSegLib.scene.review import VolumeSlices
+
+    index = panel.controller._resultPanel.navigator.shown
+    flair = panel.ui.flairSelector.currentNode()
+    views = SceneViews(slicer.mrmlScene, (VIEW_PX, VIEW_PX), folder)
+    return views.slice("Axial", flair, VolumeSlices.of(flair).centreRas(index), zoom=1.2)
+
+
+def wait(shell: Shell, panel: Any) -> None:
+    """Until nothing runs. Raises RuntimeError for what went wrong."""
+    shell.processEventsUntil(lambda: not panel.controller.isRunning, TIMEOUT_S)
+    if panel.logic.session.process is None or shell.dialogs.shown:
+        raise RuntimeError(f"{panel.ui.statusLabel.text} {shell.dialogs.shown}")
+
+
+def above(upper: Image.Image, lower: Image.Image) -> Image.Image:
+    """Two pictures, one above the other."""
+    picture = Image.new("RGB", (max(upper.width, lower.width), upper.height + lower.height), lower.getpixel((0, 0)))
+    picture.paste(upper, (0, 0))
+    picture.paste(lower, (0, upper.height))
+    return picture
+
+
+def beside(left: Image.Image, right: Image.Image) -> Image.Image:
+    """Two pictures side by side."""
+    picture = Image.new("RGB", (left.width + right.width, max(left.height, right.height)), left.getpixel((0, 0)))
+    picture.paste(left, (0, 0))
+    picture.paste(right, (left.width, 0))
+    return picture
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as made:
+        for name, picture in draw(Path(made)).items():
+            picture.quantize(COLOURS, Image.Quantize.FASTOCTREE).save(TARGET / f"{name}.png", optimize=True)
