@@ -34,8 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=10, help="of each step")
     repeats = parser.parse_args().repeats
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    sys.path[:0] = [str(REPOSITORY / "BrainTumorSeg"), str(REPOSITORY / "tests")]
+    prepare_import_path()
     with tempfile.TemporaryDirectory() as folder:
         shell, panel, segmentation = open_panel(folder)
         print(f"{os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f}, {repeats} repeats")
@@ -45,6 +44,12 @@ def main() -> None:
         panel.cleanup()
         for name, step in hand_over_steps(Path(folder)):
             report(name, [(*timed(step), math.nan) for _ in range(repeats)])
+
+
+def prepare_import_path() -> None:
+    """Lets Python find the module and its tests' stand-ins, and Qt do without a screen."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    sys.path[:0] = [str(REPOSITORY / "BrainTumorSeg"), str(REPOSITORY / "tests")]
 
 
 def probability() -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -160,9 +160,10 @@ class Database:
     isOpen = True
 
     def __init__(self, files: dict[str, Path]) -> None:
-        self.files = files
+        self.files, self.asked = files, 0
 
     def fileForInstance(self, uid: str) -> str:
+        self.asked += 1
         return str(self.files.get(uid, ""))
 
     def instanceValue(self, _uid: str, _tag: str) -> str:
@@ -255,6 +256,16 @@ def test_where_the_dicom_files_are_gone_the_box_says_so(
     expected = {"files": "1 of 12 DICOM files of FLAIR are not", "database": "DICOM database is not open"}[lost]
     assert expected in panel.ui.handOverDicomCheckBox.toolTip
     assert not panel.ui.handOverDicomCheckBox.enabled
+
+
+def test_the_files_are_not_looked_for_at_every_change_of_the_panel(
+    panel: Any, dicom_result: tuple[Any, Any, Database]
+) -> None:
+    _result, _flair, database = dicom_result
+    panel.ui.exportButton.click()
+    asked = database.asked
+    panel.ui.ttaCheckBox.click()
+    assert database.asked == asked > 0
 
 
 def test_files_that_vanish_meanwhile_cost_the_dicom_segmentation_alone(

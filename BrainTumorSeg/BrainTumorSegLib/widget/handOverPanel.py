@@ -29,6 +29,7 @@ class HandOverPanel:
     def __init__(self, ui: Any, start: Start) -> None:
         self._ui, self._start = ui, start
         self._node: Any = None
+        self._whyNoDicom = ""
         self._boxes = {
             Document.RESULT: ui.handOverResultCheckBox,
             Document.PDF: ui.handOverPdfCheckBox,
@@ -37,7 +38,7 @@ class HandOverPanel:
         }
         self._tips = {document: box.toolTip for document, box in self._boxes.items()}
         ui.correctedByLineEdit.text = userName()
-        ui.exportButton.connect("toggled(bool)", visibly(lambda _isUnfolded: self._refresh()))
+        ui.exportButton.connect("toggled(bool)", visibly(lambda _isUnfolded: self._unfold()))
         for box in self._boxes.values():
             box.connect("toggled(bool)", visibly(lambda _isTicked: self._enableButton()))
         connectClicks(ui, {"handOverButton": self.onWrite})
@@ -58,17 +59,20 @@ class HandOverPanel:
         if folder:
             self._start(self._node, Path(folder), self._ticked(), self._ui.correctedByLineEdit.text)
 
+    def _unfold(self) -> None:
+        """Fold or unfold. The DICOM files are looked for once, not at every change of the panel."""
+        if self._ui.exportButton.checked:
+            self._whyNoDicom = self._dicom()
+        self._refresh()
+
     def _refresh(self) -> None:
         isUnfolded = self._node is not None and bool(self._ui.exportButton.checked)
         self._ui.handOverWidget.visible = isUnfolded
         if not isUnfolded:
             return
         page = whyNotOutlined(self._node)
-        for document, reason in {
-            Document.PDF: page,
-            Document.HTML: page,
-            Document.DICOM: page or self._dicom(),
-        }.items():
+        reasons = {Document.PDF: page, Document.HTML: page, Document.DICOM: page or self._whyNoDicom}
+        for document, reason in reasons.items():
             box = self._boxes[document]
             box.enabled = not reason
             box.checked = bool(box.checked) and not reason
