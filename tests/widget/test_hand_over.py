@@ -348,6 +348,9 @@ def test_from_the_console(shell: Any, panel: Any, result: Any, study: dict[str, 
     assert {path.name for path in paths} == RESULT_FILES | {f"{STEM}.html"}
     with pytest.raises(Exception, match="'pfd' can't be handed over.*Choose from result, pdf, html, dicom"):
         panel.logic.handOver(result, tmp_path, documents=("pfd",))
+    other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "reader")
+    with pytest.raises(Exception, match="no result of this module"):
+        panel.logic.handOver(other, tmp_path, documents=("html",))
 
 
 def test_a_name_in_slicers_settings_is_offered(shell: Any, module: Any, slow_engine: None) -> None:

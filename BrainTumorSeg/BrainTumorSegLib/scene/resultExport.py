@@ -18,7 +18,7 @@ from BrainTumorSegLib.engine.settings import MIN_VOLUME, THRESHOLD
 from BrainTumorSegLib.scene.keptReport import reportText
 from BrainTumorSegLib.scene.liveThreshold import limitsOf
 from BrainTumorSegLib.scene.ownNodes import LESIONS, PROBABILITY, SLICE_SCORES, partOf
-from BrainTumorSegLib.scene.provenance import markEditedIfChanged, ownSegmentIds, readProvenance
+from BrainTumorSegLib.scene.provenance import markEditedIfChanged, ownSegmentIds, readProvenance, tumourSegmentIds
 from BrainTumorSegLib.scene.remeasure import tumourMask
 from BrainTumorSegLib.scene.volumeFiles import writeVolume, writeVoxels
 from BrainTumorSegLib.scene.volumeGeometry import Matrix
@@ -60,6 +60,8 @@ class OutlinedStudy:
 
 def whyNotOutlined(segmentationNode: Any) -> str:
     """Why a result can't be handed over as page or DICOM segmentation, in a sentence; "" where it can."""
+    if not tumourSegmentIds(segmentationNode):
+        return "This segmentation is no result of this module."
     if reportText(segmentationNode) is None:
         return "This result was made by an earlier version, which did not keep the report of the run."
     flairNode = _flairOf(segmentationNode)
