@@ -103,6 +103,7 @@ def test_a_refined_outline_is_written_but_for_reviewed_slices(
     expected[tuple(fourth)] = now[tuple(fourth)]
     changed_ml = takeRefined(node, refined.copy(), correctionsOf(node), undo)
     np.testing.assert_array_equal(maskOf(node), expected)
+    followEdits(node)
     assert isMeasured(node)
     assert isCorrected(node)
     voxel_ml = abs(np.linalg.det(worldOf(node)[:3, :3])) / 1000

@@ -11,6 +11,7 @@ from BrainTumorSegLib.client.session import EngineSession
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.jobs.engineJob import EngineJob
 from BrainTumorSegLib.scene.corrections import Corrections, correctionsOf, takeRefined
+from BrainTumorSegLib.scene.lesions import isSplit, splitAgain
 from BrainTumorSegLib.scene.liveThreshold import SURFACE
 from BrainTumorSegLib.scene.remeasure import followEdits
 from BrainTumorSegLib.scene.resultFiles import readOnGrid
@@ -64,9 +65,16 @@ class RefinementJob(EngineJob):
 
     def _take(self, corrections: Corrections, refined: Mask) -> None:
         node = self._node()
-        hasSurface = node.GetSegmentation().ContainsRepresentation(SURFACE)
+        wasSplit, hadSurface = isSplit(node), node.GetSegmentation().ContainsRepresentation(SURFACE)
         self.changedVolume_ml = takeRefined(node, refined, corrections, self._undo)
-        if hasSurface:
+        self._then(partial(self._settle, wasSplit, hadSurface))
+
+    def _settle(self, wasSplit: bool, hadSurface: bool) -> None:
+        node = self._node()
+        followEdits(node)
+        if wasSplit:
+            splitAgain(node)
+        if hadSurface:
             self._then(node.CreateClosedSurfaceRepresentation)
 
     def _stop(self) -> None:

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import slicer
 
 from BrainTumorSegLib.engine.errors import InputError
-from BrainTumorSegLib.scene.lesions import isSplit, joinLesions, splitAgain
+from BrainTumorSegLib.scene.lesions import joinLesions
 from BrainTumorSegLib.scene.liveThreshold import limitsOf
 from BrainTumorSegLib.scene.ownNodes import PROBABILITY, partOf
 from BrainTumorSegLib.scene.provenance import isCalledAutomatic, tumourSegmentIds
 from BrainTumorSegLib.scene.refinedOutline import RefinedOutline, keepRefined, refinedOutlineOf
-from BrainTumorSegLib.scene.remeasure import followEdits, geometryOf, tumourMask
+from BrainTumorSegLib.scene.remeasure import geometryOf, tumourMask
 from BrainTumorSegLib.scene.review import reviewedSlices
 from BrainTumorSegLib.scene.segmentVoxels import Mask, writeMask
 from BrainTumorSegLib.scene.undo import SegmentationUndo
@@ -70,10 +70,11 @@ def correctionsOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> Correctio
 def takeRefined(
     segmentationNode: slicer.vtkMRMLSegmentationNode, refined: Mask, corrections: Corrections, undo: SegmentationUndo
 ) -> float:
-    """Write a refined outline [K, J, I] on FLAIR's grid and measure it, one step of the undo; how many mL changed.
+    """Write a refined outline [K, J, I] on FLAIR's grid, one step of the undo; how many mL changed.
 
-    Slices that are ticked off as reviewed by now stay as they are. Raises InputError if the tumour is not what was
-    refined any more: what was drawn meanwhile stays.
+    Slices that are ticked off as reviewed by now stay as they are; lesions are joined, the surface is taken away, and
+    nothing is measured yet: each takes its time. Raises InputError if the tumour is not what was refined any more: what
+    was drawn meanwhile stays.
     """
     # SimpleITK takes its time to load: it has by now, for the correction was measured.
     from BrainTumorSegLib.engine.study.axial import AxialOrder
@@ -87,13 +88,10 @@ def takeRefined(
     toAxial, reviewed = AxialOrder.of(geometry).to_axial, list(reviewedSlices(segmentationNode))
     toAxial(refined)[reviewed] = toAxial(now)[reviewed]
     undo.save(segmentationNode)
-    wasSplit = isSplit(segmentationNode)
+    segmentationNode.RemoveClosedSurfaceRepresentation()
     joinLesions(segmentationNode)
     writeMask(segmentationNode, tumourSegmentIds(segmentationNode)[0], refined, flairNode)
     keepRefined(segmentationNode, RefinedOutline(refined, corrections.labels > 0))
-    followEdits(segmentationNode)
-    if wasSplit:
-        splitAgain(segmentationNode)
     return float(np.count_nonzero(refined != now)) * geometry.voxel_volume_ml
 
 

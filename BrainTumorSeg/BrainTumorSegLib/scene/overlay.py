@@ -19,6 +19,8 @@ _UNFILLED = "BrainTumorSeg.Unfilled"
 """Kept with a display, for a scene may be saved below an overlay, which itself is not."""
 _LOWEST_SHOWN = 0.05
 """Below it a voxel is background: colours there would veil the brain."""
+_SURE = 0.005
+"""A probability so near to 0 or 1 has an entropy below that."""
 _COLOURS = "vtkMRMLColorTableNodeFileInferno.txt", "vtkMRMLColorTableNodeIron"
 """Slicer's perceptually even table; where its file is not installed, the nearest that is built in."""
 _LEGEND_SIZE = 0.05, 0.5
@@ -125,9 +127,15 @@ def _volumeOf(probabilityNode: Any, voxels: Voxels, title: str, lowest: float) -
 
 
 def _entropy(probability: Voxels) -> Voxels:
-    """Binary entropy in bits, float32, of probabilities 0-1: 1 where both outcomes are equally likely."""
-    p = np.clip(probability, 1e-7, 1 - 1e-7)
-    bits: Voxels = (-(p * np.log2(p) + (1 - p) * np.log2(1 - p))).astype(np.float32)
+    """Binary entropy in bits, float32, of probabilities 0-1: 1 where both outcomes are equally likely.
+
+    0 where it is too low to be shown, which is nearly everywhere: logarithms of all would hold Slicer for a tenth of a
+    second.
+    """
+    bits = np.zeros_like(probability, np.float32)
+    isShown = (probability > _SURE) & (probability < 1 - _SURE)
+    p = probability[isShown]
+    bits[isShown] = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
     return bits
 
 
