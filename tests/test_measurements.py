@@ -108,3 +108,11 @@ def test_the_plan_for_a_million_studies_follows_from_what_was_measured(tmp_path:
     page = shutil.copy(DOCS / "scale.md", tmp_path / "scale.md")
     subprocess.run([sys.executable, REPOSITORY / "benchmarks" / "scale.py", page, "--plan"], check=True)
     assert page.read_text() == (DOCS / "scale.md").read_text()
+
+
+def test_no_fault_lost_a_study_or_left_half_a_file() -> None:
+    page = (DOCS / "reliability.md").read_text()
+    (row,) = re.findall(r"^\| all \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    injected, survived, lost, half_written = map(int, row)
+    assert injected == survived > 1000
+    assert (lost, half_written) == (0, 0)
