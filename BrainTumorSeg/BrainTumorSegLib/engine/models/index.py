@@ -87,7 +87,7 @@ def read_index(path: Path) -> ModelIndex:
     """Read an index file. Raises ModelError naming the file and the first thing wrong in it."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no JSON"
         raise ModelError(f"The index of models {path} can't be read: {why}.", _BRING_AGAIN) from error
     try:
