@@ -139,7 +139,7 @@ class TumourOnFlair:
         """Data has the image with its path."""
         study = study_at(Path(data["image"].meta[SOURCE]))
         chosen, slices = self._recommendation, prepare(study)
-        logits = np.asarray(data["pred"][0].cpu(), np.float32)
+        logits = slices.of_slices(np.array(data["pred"][0].cpu(), np.float32))
         if self._refiner is not None:
             logits = refine(self._refiner, slices.sequences, logits, slices.neighbour_step)
         maps = expit(logits / chosen.temperature)

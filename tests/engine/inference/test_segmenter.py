@@ -40,6 +40,7 @@ def test_the_bright_lesion_is_outlined_voxel_by_voxel(segmenter: Segmenter) -> N
     study = _study()
     result = segmenter.segment(study)
     np.testing.assert_array_equal(result.mask, study.flair == 180)
+    assert result.warnings == ()
     assert len(result.lesions) == 1
     assert result.volume_ml == pytest.approx((study.flair == 180).sum() * 0.9 * 0.9 * 5 / 1000)
     assert [s.index for s in result.slices if s.area_mm2 > 0] == [3, 4, 5]
@@ -59,6 +60,20 @@ def test_orientation_and_flips_do_not_move_the_tumour_in_the_world(segmenter: Se
     result = segmenter.segment(Study(sitk.GetArrayFromImage(image), Geometry.of_image(image)))
     back = sitk.DICOMOrient(Volume(result.mask, result.geometry).to_image(), "LPS")
     np.testing.assert_array_equal(sitk.GetArrayFromImage(back) > 0, study.flair == 180)
+
+
+def test_thin_slices_of_the_same_head_give_the_same_lesion(segmenter: Segmenter) -> None:
+    z, y, x = np.mgrid[:20, -60:60, -50:50]
+    flair = np.where(x**2 + y**2 < 45**2, 100.0, 0.0).astype(np.float32)
+    flair[(x + 20) ** 2 + y**2 < 64] = 1
+    lesion = ((z - 10) / 3.5) ** 2 + ((y + 10) / 14) ** 2 + ((x - 15) / 11) ** 2 < 1
+    flair[lesion] = 180
+    grid = Geometry((100, 120, 40), (0.9, 0.9, 2.5), (10.0, -20.0, 3.0), _study().geometry.direction_lps)
+    result = segmenter.segment(Study(flair.repeat(2, axis=0), grid), SegmentSettings(tta=False))
+    assert result.volume_ml == pytest.approx(lesion.sum() * 0.9 * 0.9 * 5 / 1000, rel=0.02)
+    np.testing.assert_array_equal(result.mask[16:26], lesion.repeat(2, axis=0)[16:26])
+    assert result.warnings[0].startswith("FLAIR's slices are 2.5 mm apart")
+    assert "means of 2 of them" in result.warnings[0]
 
 
 def test_the_same_study_gives_the_same_bytes(segmenter: Segmenter) -> None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from BrainTumorSegLib.engine.errors import DefectError, GeometryError
 from BrainTumorSegLib.engine.inference.normalisation import BACKGROUND, Scale
+from BrainTumorSegLib.engine.inference.thickness import from_slabs, to_slabs
 from BrainTumorSegLib.engine.inference.view import View
 from BrainTumorSegLib.engine.networks.inputs import CHANNELS, SEQUENCES, SIZE_PX
 from BrainTumorSegLib.engine.study.axial import AxialOrder
@@ -40,8 +41,8 @@ class AxialSlices:
     """What the networks see of a study, and the way back.
 
     sequences: float32 [3, S, 256, 256] in the order of SEQUENCES, values -1 (background) to 3; slices inferior first,
-    row 0 anterior, column 0 the patient's right. neighbour_step: how many slices make one neighbour distance. view:
-    the way from FLAIR's grid to the slices and back.
+    row 0 anterior, column 0 the patient's right, each the mean of its slab (see ``thickness.py``). neighbour_step: how
+    many slices make one neighbour distance, and a slab. view: the way from FLAIR's grid to the slices and back.
     """
 
     sequences: Array
@@ -62,8 +63,13 @@ class AxialSlices:
             planes.append(self.sequences[sequence, np.clip(positions + steps * self.neighbour_step, 0, last)])
         return coarsen(np.stack(planes, axis=1), size_px)
 
+    def of_slices(self, logits: Array) -> Array:
+        """Logits [S, 256, 256] of the slabs that networks see, made into those of the slices, in place."""
+        from_slabs(logits, self.neighbour_step)
+        return logits
+
     def bring(self, values: Array) -> Array:
-        """Brings float32 [K, J, I] on FLAIR's own grid to the slices [S, 256, 256], as the sequences were; training
+        """Brings float32 [K, J, I] on FLAIR's own grid to the view's slices [S, 256, 256], thin ones too; training
         brings its references so. What lies outside the volume becomes BACKGROUND.
         """
         return self.view.bring(values, BACKGROUND)
@@ -106,20 +112,24 @@ def prepare(study: Study) -> AxialSlices:
 
     A missing sequence is filled with FLAIR, exactly as in the training data. Slices are axial whatever the
     acquisition: the array axis closest to the patient's superior axis becomes the slice axis, without interpolation.
+    Thin ones become slabs of the training data's thickness, see ``thickness.py``.
     Raises InputError that names a sequence without contrast.
     """
     order = AxialOrder.of(study.geometry)
     scale = Scale.of(study.flair, Role.FLAIR.label)
     view = _view_of(order.to_axial(study.flair), scale, order)
     sequences = np.empty((len(SEQUENCES), view.slices, SIZE_PX, SIZE_PX), np.float32)
+    step = neighbour_step(view.slices, order.spacing_mm[0])
     t1, flair, t1c = sequences
     view.bring_scaled(study.flair, scale.apply, BACKGROUND, flair)
+    to_slabs(flair, step)
     for role, array, slices in ((Role.T1, study.t1, t1), (Role.T1C, study.t1c, t1c)):
         if array is None:
             slices[:] = flair
         else:
             view.bring_scaled(array, Scale.of(array, role.label).apply, BACKGROUND, slices)
-    return AxialSlices(sequences, neighbour_step(view.slices, order.spacing_mm[0]), view)
+            to_slabs(slices, step)
+    return AxialSlices(sequences, step, view)
 
 
 def neighbour_step(slices: int, slice_distance_mm: float) -> int:

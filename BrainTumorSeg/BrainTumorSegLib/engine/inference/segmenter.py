@@ -18,6 +18,7 @@ from BrainTumorSegLib.engine.inference.preprocessing import AxialSlices, prepare
 from BrainTumorSegLib.engine.inference.refinement import LOGIT_LIMIT, refine
 from BrainTumorSegLib.engine.inference.runner import NetworkRunner
 from BrainTumorSegLib.engine.inference.slice_scores import slice_probabilities, through_gate
+from BrainTumorSegLib.engine.inference.thickness import thin_slice_warnings
 from BrainTumorSegLib.engine.measurement.measure import Measures, measure
 from BrainTumorSegLib.engine.measurement.result import Result
 from BrainTumorSegLib.engine.models.loading import Model, load_model
@@ -95,6 +96,7 @@ class Segmenter:
         with watch.stage("segment") as on_fraction:
             maps = self._segment_slices(slices, chosen, used.tta, on_fraction, is_cancelled)
         view = slices.view
+        unlike = thin_slice_warnings(slices.neighbour_step, view.order.spacing_mm[0])
         del slices  # as large as the study itself, where slices are thin
         with watch.stage("postprocess"):
             probability = view.restore(maps)
@@ -102,7 +104,7 @@ class Segmenter:
             shown = maps.max(axis=(1, 2)) if scores is None else scores
             del maps
             found = measure(study, probability, shown, chosen, used)
-        return self._result(study, probability, found, used, watch.timings_s)
+        return self._result(study, probability, found, used, watch.timings_s, unlike)
 
     def _resolve(self, settings: SegmentSettings) -> UsedSettings:
         """The settings, with the model's recommendations where the user chose nothing."""
@@ -141,7 +143,7 @@ class Segmenter:
         if not len(positions):
             return np.zeros_like(logits)
         logits[positions] = self._mean_of_views(slices, positions, (1, -1) if tta else (1,), on_fraction, is_cancelled)
-        maps = self._in_study(slices, logits, is_cancelled)
+        maps = self._in_study(slices, slices.of_slices(logits), is_cancelled)
         maps /= self._model.segmentation.recommendation.temperature
         expit(maps, out=maps)
         maps[~chosen] = 0.0
@@ -198,8 +200,9 @@ class Segmenter:
         found: Measures,
         used: UsedSettings,
         timings_s: dict[str, float],
+        unlike: tuple[str, ...],
     ) -> Result:
-        """What was measured, with what is needed to trace it."""
+        """What was measured, with what is needed to trace it. unlike: in what the study is unlike the training data."""
         runners = [runner for runner in (self._segment, self._refine, self._classify) if runner]
         notes = [note for runner in runners for note in runner.notes]
         return Result(
@@ -215,7 +218,7 @@ class Segmenter:
             device=str(self._segment.device),
             precision=str(self._segment.precision).removeprefix("torch."),
             timings_s=timings_s,
-            warnings=(*study.warnings, *notes, *found.warnings),
+            warnings=(*study.warnings, *unlike, *notes, *found.warnings),
         )
 
 
