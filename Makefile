@@ -7,6 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FLOORS := .venv-floors/bin
 READY := .venv/.ready
+PEERS ?= .venv-peers
 
 .PHONY: help demo test test-floors lint format bench lock sbom clean
 
@@ -43,8 +44,20 @@ format: $(READY) ## Format the code and correct what ruff can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(READY) ## Time by stage and peak memory on this machine
-	@$(BIN)/python benchmarks/bench.py
+bench: $(READY) $(PEERS:%=%/.ready) ## Time and memory beside floors and other programs, into docs/performance.md
+	@$(BIN)/python benchmarks/bench.py $(PEERS:%=--peers %/bin/python) --page docs/performance.md
+
+# The other programs in an environment of their own, which sees .venv's packages: all run on the very same PyTorch.
+# `make bench PEERS=` leaves them out.
+.venv-peers/.ready: benchmarks/requirements-peers.txt $(READY)
+	@test -x .venv-peers/bin/python || $(BIN)/python -m venv .venv-peers
+	@.venv-peers/bin/python -c 'import site, sys; open(site.getsitepackages()[0] + "/product.pth", "w").write(f"import site; site.addsitedir({sys.argv[1]!r})")' \
+	  "$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')"
+	@echo "Installing the programs to compare with into .venv-peers"
+	@$(BIN)/python -m pip freeze --exclude-editable >.venv-peers/product.txt
+	@.venv-peers/bin/python -m pip install -qq --disable-pip-version-check -r benchmarks/requirements-peers.txt -c .venv-peers/product.txt
+	@.venv-peers/bin/python -c 'import nnunetv2, onnxruntime, openvino'
+	@touch $@
 
 # Rebuilt only when the locks or the project's metadata change. --no-deps: the locks are complete, nothing else gets in.
 $(READY): requirements.lock requirements-torch.lock pyproject.toml
@@ -62,7 +75,7 @@ lock: $(READY) ## Write requirements.lock again from pyproject.toml
 	  --no-emit-package torch --custom-compile-command "make lock" --upgrade --quiet --output-file requirements.lock
 
 clean: ## Remove the environment and the demo's files
-	@rm -rf .venv .venv-floors demo
+	@rm -rf .venv .venv-floors .venv-peers demo
 
 sbom: $(READY) ## Write sbom.cdx.json, the bill of materials of .venv, and docs/licences.md
 	@$(BIN)/python tools/licences.py

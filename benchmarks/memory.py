@@ -18,11 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-import SimpleITK as sitk
-
 from BrainTumorSegLib.engine.memory import needed_bytes
-from BrainTumorSegLib.engine.sample.study import write_sample
+from studies import sample_of_size
 
 SIZES = ("256x256x36", "512x512x180", "512x512x512")
 
@@ -35,28 +32,13 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"{'voxels':>14} {'sequences':>9} {'seconds':>8} {'CPU s':>7} {'peak GB':>8} {'said GB':>8}")
     with tempfile.TemporaryDirectory() as folder:
-        sample = write_sample(Path(folder))
         for size in arguments.sizes:
             size_ijk = tuple(int(part) for part in size.split("x"))
-            names = ("flair", "t1", "t1c")[: max(arguments.sequences)]
-            paths = {name: resized(getattr(sample, name), sample.flair, size_ijk, Path(folder)) for name in names}
+            paths = sample_of_size(Path(folder), size_ijk, ("flair", "t1", "t1c")[: max(arguments.sequences)])
             for sequences in arguments.sequences:
                 seconds, cpu_s, peak = segment(dict(list(paths.items())[:sequences]), Path(folder))
                 said = needed_bytes(size_ijk, sequences) / 1e9
                 print(f"{size:>14} {sequences:>9} {seconds:>8.1f} {cpu_s:>7.1f} {peak / 1e9:>8.2f} {said:>8.2f}")
-
-
-def resized(path: Path, grid: Path, size_ijk: tuple[int, ...], folder: Path) -> Path:
-    """The image over the other's field of view, at another number of voxels, int16."""
-    image, view = sitk.ReadImage(str(path)), sitk.ReadImage(str(grid))
-    spacing = np.array(view.GetSpacing()) * view.GetSize() / np.array(size_ijk)
-    origin = view.TransformContinuousIndexToPhysicalPoint((0.5 * spacing / np.array(view.GetSpacing()) - 0.5).tolist())
-    fine = sitk.Resample(
-        image, size_ijk, sitk.Transform(), sitk.sitkLinear, origin, spacing.tolist(), view.GetDirection(), 0.0
-    )
-    target = folder / f"{path.name.split('.')[0]}_{'x'.join(map(str, size_ijk))}.nii.gz"
-    sitk.WriteImage(sitk.Cast(fine, sitk.sitkInt16), str(target))
-    return target
 
 
 def segment(paths: dict[str, Path], folder: Path) -> tuple[float, float, float]:

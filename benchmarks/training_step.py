@@ -12,67 +12,22 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
 from unittest.mock import patch
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
 
 from brain_tumor_training.fitting.losses import loss_named
 from BrainTumorSegLib.engine.networks.efficientnet_lite import DepthwiseConv2d
 from BrainTumorSegLib.engine.networks.resunet_plus_plus_lite0 import ResUNetPlusPlusLite0
+from floors import Roofline, copy_bytes_per_s, matrix_flops_per_s, seconds
 
 INPUT_CHANNELS = 5
 WARM_UP = 3
-MATRIX_SIDE = 2048
-COPY_BYTES = 256 * 2**20
 
 Step = Callable[[], None]
-
-
-class Roofline(TorchDispatchMode):
-    """Sums, over the operations that run in it, the least time each could take.
-
-    flops_per_s: by type of number. bytes_per_s: of a copy, its reading and its writing counted.
-    """
-
-    def __init__(self, flops_per_s: Mapping[torch.dtype, float], bytes_per_s: float) -> None:
-        super().__init__()
-        self._flops_per_s, self._bytes_per_s = flops_per_s, bytes_per_s
-        self.seconds = 0.0
-        self.by_limit: dict[str, float] = defaultdict(float)
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Runs the operation and counts it."""
-        out = func(*args, **(kwargs or {}))
-        tensors = [one for one in tree_leaves((args, kwargs, out)) if isinstance(one, torch.Tensor)]
-        if tensors and not func.is_view:
-            limits = {
-                "arithmetic": _flops(func, args, kwargs or {}, out)
-                / self._flops_per_s.get(tensors[0].dtype, float("inf")),
-                "memory": sum(one.nbytes for one in tensors) / self._bytes_per_s,
-            }
-            limit = max(limits, key=lambda name: limits[name])
-            self.seconds += limits[limit]
-            self.by_limit[limit] += limits[limit]
-        return out
-
-
-def _flops(func: Any, args: Any, kwargs: Any, out: Any) -> int:
-    """Of one operation; a multiplication and an addition are two."""
-    if func.overloadpacket is torch.ops.aten.convolution_backward:
-        # Each gradient costs what the way forward costs. PyTorch's own count forgets that filters may be in groups.
-        gradient, image, weight = args[:3]
-        return 2 * sum(args[-1][:2]) * image.shape[0] * gradient[0, 0].numel() * weight.numel()
-    count = flop_registry.get(func.overloadpacket)
-    return count(*args, **kwargs, out_val=out) if count else 0
 
 
 def main() -> None:
@@ -126,26 +81,7 @@ def training_step(precision: torch.dtype, batch: int, size_px: int) -> Step:
 
 def median_s(step: Step, repeats: int) -> float:
     """Median duration of a step, seconds, after a few to warm up."""
-    return statistics.median([_seconds(step) for _ in range(WARM_UP + repeats)][WARM_UP:])
-
-
-def matrix_flops_per_s(dtype: torch.dtype) -> float:
-    """The best of five products of large matrices; a multiplication and an addition are two."""
-    a, b = (torch.randn(MATRIX_SIDE, MATRIX_SIDE).to(dtype) for _ in range(2))
-    return 2 * MATRIX_SIDE**3 / min(_seconds(lambda: torch.matmul(a, b)) for _ in range(5))
-
-
-def copy_bytes_per_s() -> float:
-    """The best of five copies of more than the caches hold; what is read and what is written both count."""
-    source = torch.ones(COPY_BYTES, dtype=torch.uint8)
-    target = torch.empty_like(source)
-    return 2 * COPY_BYTES / min(_seconds(lambda: target.copy_(source)) for _ in range(5))
-
-
-def _seconds(function: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    function()
-    return time.perf_counter() - started
+    return statistics.median([seconds(step) for _ in range(WARM_UP + repeats)][WARM_UP:])
 
 
 if __name__ == "__main__":
