@@ -236,9 +236,9 @@ def peer_table(runs: list[Warm], peers: list[dict[str, Any]], repeats: int) -> s
     for run in runs:
         floor = run.floors_s["classify"] + run.floors_s["segment"]
         sees = f"{run.name}, twice (mirrored); the classifier all"
-        rows.append(("BrainTumorSeg", sees, run.gmac, run.network_s, floor, run.medians_s["total"], run.peak_mb))
+        rows.append(["BrainTumorSeg", sees, run.gmac, run.network_s, floor, run.medians_s["total"], run.peak_mb])
     for peer in peers:
-        rows.append(peer[key] for key in ("name", "sees", "gmac", "network_s", "floor_s", "end_to_end_s", "peak_mb"))
+        rows.append([peer[key] for key in ("name", "sees", "gmac", "network_s", "floor_s", "end_to_end_s", "peak_mb")])
     first = runs[0]
     cells = []
     for name, sees, gmac, network_s, floor_s, whole_s, peak_mb in rows:

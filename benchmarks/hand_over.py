@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from review import SIZE_KJI, open_panel, prepare_import_path
 
 BOXES = ("Result", "Pdf", "Html")

@@ -18,13 +18,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest.mock import patch
 
-from tally import Tally
-
 from BrainTumorSegLib.engine.errors import BrainTumorSegError, ModelError
 from BrainTumorSegLib.engine.models.download import DownloadSettings
 from BrainTumorSegLib.engine.models.index import parse_index, read_index
 from BrainTumorSegLib.engine.models.store import ModelState, ModelStore
 from model_server import ModelServer, make_certificate, make_content, make_entry, proxying, serving
+from tally import Tally
 
 CONTENT, OTHER = make_content(300_000), make_content(50_000, seed=2)
 INDEX = {

@@ -34,9 +34,6 @@ import SimpleITK as sitk
 REPOSITORY = Path(__file__).parents[1]
 sys.path[:0] = [str(REPOSITORY / each) for each in ("tests", "BrainTumorSeg", "benchmarks")]
 
-from model_faults import NOBODY, model_faults  # noqa: E402
-from tally import Tally, tally_table  # noqa: E402
-
 from BrainTumorSegLib import __version__  # noqa: E402
 from BrainTumorSegLib.client.process import Event  # noqa: E402
 from BrainTumorSegLib.client.workers import LocalWorkers  # noqa: E402
@@ -56,7 +53,9 @@ from cohorts import (  # noqa: E402
 from dicom_series import write_series  # noqa: E402
 from hostile_inputs import hostile_inputs  # noqa: E402
 from jumping_clock import JumpingClock  # noqa: E402
+from model_faults import NOBODY, model_faults  # noqa: E402
 from planted import IN_HEADERS, IN_PATHS, files_with, write_planted  # noqa: E402
+from tally import Tally, tally_table  # noqa: E402
 
 REAL_WORKER = [sys.executable, "-m", "BrainTumorSegLib", "worker"]
 DAY_S = 24 * 3600

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -38,6 +37,7 @@ from BrainTumorSegLib.engine.service.cohort.results import Record, new_folder, p
 from BrainTumorSegLib.engine.service.cohort.rows import DONE, StudyRow  # noqa: E402
 from BrainTumorSegLib.engine.service.cohort.task import StudyTask  # noqa: E402
 from BrainTumorSegLib.engine.settings import RunSettings  # noqa: E402
+from page import replace_part  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -156,19 +156,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         if arguments.many:
             command = f"`python benchmarks/scale.py {page} --many {arguments.many}`"
-            write_block(page, "many", f"{command}\n\n{many(Path(name), arguments.many)}")
+            replace_part(page, "many", f"{command}\n\n{many(Path(name), arguments.many)}")
         elif not arguments.plan:
             table = workers_table(Path(name), arguments.studies, arguments.workers)
             cores = f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GB of memory."
-            write_block(page, "measured", f"`python benchmarks/scale.py {page}`, {cores}\n\n{table}")
-    write_block(page, "plan", Plan().table(*measured_on(page.read_text(encoding="utf-8"))))
-
-
-def write_block(page: Path, name: str, content: str) -> None:
-    """Replace what stands between the page's two marks of this name."""
-    begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
-    text = page.read_text(encoding="utf-8")
-    page.write_text(re.sub(f"{begin}.*{end}", lambda _: begin + content + end, text, flags=re.DOTALL), encoding="utf-8")
+            replace_part(page, "measured", f"`python benchmarks/scale.py {page}`, {cores}\n\n{table}")
+    replace_part(page, "plan", Plan().table(*measured_on(page.read_text(encoding="utf-8"))))
 
 
 def measured_on(text: str) -> tuple[float, float]:
