@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6 import QtCore
+from PySide6 import QtCore, QtTest
 
 from BrainTumorSegLib.scene.ownNodes import LESIONS, partOf
 from BrainTumorSegLib.scene.provenance import isEdited, ownSegmentIds, tumourSegmentIds
@@ -62,6 +62,21 @@ def test_with_every_lesion_out_it_does_not_say_that_there_was_no_tumour(panel: A
     assert panel.ui.resultLabel.text.startswith("All lesions were left out by hand. The segmentation is empty")
     panel.ui.undoButton.click()
     assert panel.ui.resultLabel.text == "One lesion found."
+
+
+def test_a_real_click_on_a_lesions_box_takes_it_out_and_says_nothing_else(
+    shell: Any, panel: Any, result: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row is gone when the button comes up: Qt tells a click on row -1."""
+    places: list[Any] = []
+    monkeypatch.setattr("BrainTumorSegLib.widget.resultPanel.showPosition", places.append)
+    table = panel.ui.measurementsTable
+    for _ in range(3):
+        place = table.visualItemRect(table.item(table.rowCount - 2, 0))
+        box = QtCore.QPoint(place.left() + 12, place.center().y())
+        QtTest.QTest.mouseClick(table.viewport(), QtCore.Qt.MouseButton.LeftButton, pos=box)
+    assert table.rowCount == 0
+    assert (places, shell.dialogs.shown) == ([], [])
 
 
 def test_a_tick_on_a_table_that_is_behind_takes_nothing_out(

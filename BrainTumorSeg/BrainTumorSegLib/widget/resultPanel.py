@@ -178,7 +178,7 @@ class ResultPanel:
     def onLesionClicked(self, row: int, _column: int) -> None:
         """Bring the slice views to the clicked lesion."""
         rows = _lesionRows(self._segmentation)
-        if row < len(rows):
+        if 0 <= row < len(rows):  # -1 of a row that its own tick has taken away before the button came up
             showPosition(rows[row][1])
 
     def onLesionTicked(self, row: int, column: int) -> None:
