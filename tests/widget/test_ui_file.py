@@ -98,7 +98,7 @@ def test_a_table_that_fits_its_contents_asks_for_no_width(root: ElementTree.Elem
             assert policy.get("hsizetype") == "Ignored", name
 
 
-@pytest.mark.parametrize("width", [340, 388, 900])
+@pytest.mark.parametrize("width", [372, 388, 900])
 def test_the_panel_keeps_its_width_however_often_it_is_laid_out(shell: Any, panel: Any, width: int) -> None:
     for section in ("inputs", "outputs", "advanced", "result", "review", "more", "batch", "models", "computer"):
         getattr(panel.ui, f"{section}CollapsibleButton").collapsed = False
@@ -110,6 +110,17 @@ def test_the_panel_keeps_its_width_however_often_it_is_laid_out(shell: Any, pane
         shell.parent.resize(wanted, 1100)
         shell.app.processEvents()
     assert shell.parent.width() == width
+
+
+def test_no_section_that_is_opened_asks_for_more_width_than_the_panel_has(
+    panel: Any, root: ElementTree.Element
+) -> None:
+    """Slicer makes its panel as wide as what is open in it asks for, and so the views narrower at each opening."""
+    width = root.findtext("widget/property[@name='minimumSize']/size/width")
+    for section in ("inputs", "outputs", "advanced", "result", "review", "more", "batch", "models", "computer"):
+        getattr(panel.ui, f"{section}CollapsibleButton").collapsed = False
+    panel.controller.update()
+    assert panel.ui.inputsCollapsibleButton.parent().layout().minimumSize().width() <= int(width or 0)
 
 
 @pytest.mark.parametrize("name", ["computerStatusLabel", "modelsStatusLabel", "batchStatusLabel", "notesLabel"])
