@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import slicer
+import vtk
 
 from BrainTumorSegLib.engine.measurement.lesions import binary_entropy
 from BrainTumorSegLib.scene.ownNodes import PROBABILITY, partOf
@@ -47,6 +48,24 @@ def test_an_overlay_has_a_legend_and_the_right_values(
     assert legend.GetPrimaryDisplayNode() is shown.GetDisplayNode()
     assert not shown.GetSaveWithScene()
     assert shown.GetHideFromEditors()
+
+
+def test_the_legend_is_told_of_once_its_volume_is_in_the_views(
+    panel: Any, result: Any, scene: Any, composite: Any
+) -> None:
+    """Slicer's views draw a legend at a change of it, if they show its volume by then: they stayed without."""
+    told: list[str] = []
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onAdded(_scene: Any, _event: str, node: Any) -> None:
+        if node.IsA("vtkMRMLColorLegendDisplayNode"):
+            node.AddObserver("ModifiedEvent", lambda *_: told.append(composite.GetForegroundVolumeID()))
+
+    tag = scene.AddObserver(scene.NodeAddedEvent, onAdded)
+    before = composite.GetForegroundVolumeID()
+    panel.ui.overlayButton.click()
+    scene.RemoveObserver(tag)
+    assert told[-1] == composite.GetForegroundVolumeID() != before
 
 
 def test_segments_are_outlines_below_it_and_filled_as_before_afterwards(panel: Any, result: Any, scene: Any) -> None:

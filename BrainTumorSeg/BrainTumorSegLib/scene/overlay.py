@@ -77,6 +77,7 @@ class Overlay:
             self._before[composite.GetID()] = (composite.GetForegroundVolumeID(), composite.GetForegroundOpacity())
             composite.SetForegroundVolumeID(volume.GetID())
             composite.SetForegroundOpacity(OPACITY)
+        legend.Modified()  # Slicer's views look for legends at a change of one, and draw those whose volume they show
         # A segment's fill would mix with the colours, and then the legend is wrong.
         for display in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode"):
             if display.GetVisibility2DFill():
@@ -150,5 +151,4 @@ def _legendOf(volume: Any, title: str) -> Any:
     legend.SetPosition(0.95, 0.5)
     legend.SetSize(*_LEGEND_SIZE)
     volume.AddAndObserveDisplayNodeID(legend.GetID())
-    legend.Modified()  # Slicer's views look for legends at a change of one, not at its arrival
     return legend
