@@ -55,11 +55,18 @@ def test_studies_are_found_before_anything_starts_and_open_with_their_results(
     assert "mL, lesions: 1" in texts(panel)[0][2]
     assert panel.ui.batchStatusLabel.text.startswith("2 done, 1 failed.")
     opened: list[str] = []
-    monkeypatch.setattr(slicer.util, "loadVolume", lambda path, _properties: opened.append(path), raising=False)
+    shown: dict[str, bool] = {}
+
+    def loadVolume(path: str, properties: dict[str, Any]) -> None:
+        opened.append(path)
+        shown[Path(path).name] = properties["show"]
+
+    monkeypatch.setattr(slicer.util, "loadVolume", loadVolume, raising=False)
     monkeypatch.setattr(slicer.util, "loadSegmentation", opened.append, raising=False)
     panel.ui.batchTable.cellDoubleClicked.emit(1, 0)
     assert [Path(each).name for each in opened] == ["flair.nrrd", "segmentation.seg.nrrd"]
     assert all(Path(each).is_file() and "berta" in each for each in opened)
+    assert shown == {"flair.nrrd": True}
     panel.ui.batchTable.cellDoubleClicked.emit(2, 0)
     assert panel.ui.batchStatusLabel.text == "This study has no result yet."
 

@@ -97,7 +97,9 @@ class BatchPanel:
             return
         for sequence, title in _TITLES.items():
             if done[sequence]:
-                slicer.util.loadVolume(str(_firstFile(Path(done[sequence]))), {"name": f"{done['study']} {title}"})
+                # The outline is FLAIR's: over another sequence it can be drawn across the skull.
+                properties = {"name": f"{done['study']} {title}", "show": sequence == "flair"}
+                slicer.util.loadVolume(str(_firstFile(Path(done[sequence]))), properties)
         slicer.util.loadSegmentation(str(self._outputs / done["segmentation"]))
 
     @property
