@@ -101,6 +101,7 @@ def test_the_table_follows_a_correction_by_itself(shell: Any, panel: Any, result
     correct(result, study)
     shell.processEventsUntil(lambda: volume_ml(panel) != before)
     assert volume_ml(panel) == pytest.approx(before / 2, rel=0.1)
+    assert panel.ui.statusLabel.text == "The outline was corrected; the numbers are of what it is now."
     assert partOf(result, LESIONS).GetTable().GetValueByName(0, "volume_ml").ToDouble() == pytest.approx(
         volume_ml(panel), abs=0.01
     )

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from PySide6 import QtCore, QtWidgets
 
+from BrainTumorSegLib.widget.labels import write
+
 MODULE_PANEL_PX = {768: 450, 960: 640}
 """Height that Slicer's module panel has in a window of so many pixels, its Data Probe open: seen in a real Slicer."""
 
@@ -96,3 +98,54 @@ def test_where_something_must_be_chosen_the_choices_are_open(
     scene.Clear(0)
     assert not panel.ui.inputsCollapsibleButton.collapsed
     assert not panel.ui.outputsCollapsibleButton.collapsed
+
+
+def test_a_long_sentence_presses_nothing_together(shell: Any, panel: Any, module_panel: Any) -> None:
+    """Slicer's panel gives no more height than is asked for at least: the export's boxes lay over each other."""
+    module_panel.resize(388, 450)
+    shell.app.processEvents()
+    before = shell.parent.layout().minimumSize().height()
+    label = panel.ui.statusLabel
+    write(label, "Something went wrong, and there is much to say about it. " * 6)
+    assert label.minimumHeight() >= label.heightForWidth(label.width()) > 4 * label.fontMetrics().height()
+    shell.app.processEvents()
+    assert shell.parent.layout().minimumSize().height() - before > 3 * label.fontMetrics().height()
+    write(label, "Done.")
+    assert label.minimumHeight() < 2 * label.fontMetrics().height()
+    write(label, "")
+    shell.app.processEvents()
+    assert shell.parent.layout().minimumSize().height() == before
+
+
+def test_what_became_of_a_hand_over_is_in_view_though_its_button_is_far_below(
+    shell: Any, panel: Any, click: Any, study: dict[str, Any], engine: Any, module_panel: Any, tmp_path: Any
+) -> None:
+    engine(stage_s=0)
+    module_panel.resize(388, 300)
+    panel.ui.guessButton.click()
+    click(panel)
+    panel.ui.exportButton.checked = True
+    shell.choosePath(tmp_path)
+    panel.ui.handOverButton.click()
+    module_panel.verticalScrollBar().setValue(module_panel.verticalScrollBar().maximum())
+    shell.processEventsUntil(lambda: panel.ui.statusLabel.text.startswith(f"Written into {tmp_path.name}: "))
+    end = time.monotonic() + 0.3
+    shell.processEventsUntil(lambda: time.monotonic() > end)
+    assert 0 < ends_at(module_panel, panel.ui.statusLabel) <= module_panel.viewport().height()
+
+
+def test_no_section_asks_for_less_height_than_its_lines_take(
+    shell: Any, panel: Any, click: Any, study: dict[str, Any], engine: Any, module_panel: Any
+) -> None:
+    """The last line of a comparison and of a model's description was cut in a real Slicer."""
+    engine(stage_s=0)
+    module_panel.resize(388, 450)
+    panel.ui.guessButton.click()
+    click(panel)
+    for section in ("inputs", "more", "models", "batch", "computer"):
+        getattr(panel.ui, f"{section}CollapsibleButton").collapsed = False
+    write(panel.ui.comparisonLabel, "Dice.\nRed.\nGreen.")
+    end = time.monotonic() + 0.3
+    shell.processEventsUntil(lambda: time.monotonic() > end)
+    layout = panel.ui.inputsCollapsibleButton.parent().layout()
+    assert layout.minimumHeightForWidth(layout.geometry().width()) <= layout.minimumSize().height()

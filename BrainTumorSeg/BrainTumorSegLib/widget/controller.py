@@ -292,6 +292,7 @@ class Controller:
         elif activity.failure is not None:
             self._areModelsKnown = self._areModelsKnown and activity.failure.kind != "model"
             self._segmentPanel.showText(failureText(activity.failure))
+            self._showEnd()
         else:
             self._segmentPanel.showText(_("Cancelled. The scene is as it was."))
 
@@ -308,12 +309,17 @@ class Controller:
         self._resultPanel.overlay.hide()  # it is of the result before
         showResult(job.result.segmentationNode)
         self._choices.fold()
+        self._showEnd()
+
+    def _showEnd(self) -> None:
+        """What was clicked may lie far below the line that says what came of it."""
         bringIntoView(self._ui.statusLabel, self._ui.batchCollapsibleButton)
 
     def _onRefined(self, job: Activity) -> None:
         assert isinstance(job, RefinementJob), "followed as such"
         text = _("Refined around your corrections: {volume:.2f} mL changed. 'Undo' takes it back.")
         self._segmentPanel.showText(text.format(volume=job.changedVolume_ml))
+        self._showEnd()
 
     def _onExplained(self, job: Activity) -> None:
         assert isinstance(job, ExplanationJob), "followed as such"
@@ -336,8 +342,11 @@ class Controller:
     def _onHandedOver(self, job: Activity) -> None:
         assert isinstance(job, HandOverJob), "followed as such"
         self.update()
-        text = _("Written: {files}").format(files=", ".join(path.name for path in job.paths))
+        first, count = job.paths[0], len(job.paths)
+        files = first.name if count == 1 else _("{count} files").format(count=count)
+        text = _("Written into {folder}: {files}.").format(folder=first.parent.name, files=files)
         self._segmentPanel.showText(text, [inPanel(note) for note in job.notes])
+        self._showEnd()
 
     def _startComparison(self, referenceNode: Any, resultNode: Any, then: Callable[[Activity], None]) -> None:
         self._refuseSecond()

@@ -15,7 +15,7 @@ from BrainTumorSegLib.engine.models.index import ModelEntry, ModelIndex
 from BrainTumorSegLib.jobs.activity import ChildWork, State
 from BrainTumorSegLib.scene.liveThreshold import Limits
 from BrainTumorSegLib.widget.clicks import connectClicks, visibly
-from BrainTumorSegLib.widget.labels import say
+from BrainTumorSegLib.widget.labels import say, write
 from BrainTumorSegLib.widget.tables import fillTable, prepareTable
 from BrainTumorSegLib.widget.words import failureText, runningText, sizeText
 
@@ -161,7 +161,7 @@ class ModelsPanel:
         isHere = state in ("installed", "damaged") and not self._isBusy
         self._ui.verifyModelButton.enabled = self._ui.removeModelButton.enabled = isHere
         about = f"{_title(entry)}, {entry.version}, {entry.licence}. {entry.description}" if entry is not None else ""
-        self._ui.modelDescriptionLabel.text = about
+        write(self._ui.modelDescriptionLabel, about)
 
 
 def confirmDownload(entries: Sequence[ModelEntry], mirror: str, isDamaged: bool = False) -> bool:

@@ -21,6 +21,7 @@ from BrainTumorSegLib.scene.review import (
 from BrainTumorSegLib.scene.viewWatch import ViewWatch
 from BrainTumorSegLib.scene.volumeGeometry import isBent
 from BrainTumorSegLib.widget.clicks import connectClicks, visibly
+from BrainTumorSegLib.widget.labels import write
 from BrainTumorSegLib.widget.sliceStrip import SliceStrip, StripSlice
 from BrainTumorSegLib.widget.tables import fillTable, prepareTable
 
@@ -170,7 +171,7 @@ class NavigatorPanel:
         done = sum(one.isReviewed for one in self._review)
         box.text = _("{done} of {count} reviewed").format(done=done, count=len(self._review)) if self._review else ""
         box.visible = bool(self._review)
-        self._ui.reviewLabel.text = self._sentence(each)
+        write(self._ui.reviewLabel, self._sentence(each))
 
     def _sentence(self, each: SliceReview | None) -> str:
         if not self._review:
@@ -185,11 +186,13 @@ class NavigatorPanel:
     def _stripSlices(self) -> list[StripSlice]:
         review = {each.index: each for each in self._review}
         largest = max((each.area_mm2 for each in self._scores), default=0.0) or 1.0
-        return [_stripSlice(each, review.get(each.index), largest) for each in self._scores]
+        # Translated once: Slicer's tr takes most of a millisecond, and a study can have hundreds of slices.
+        tip = _("Slice {slice}: score {score:.2f}, area {area:.0f} mm², uncertainty {bits:.2f}.")
+        return [_stripSlice(each, review.get(each.index), largest, tip) for each in self._scores]
 
 
-def _stripSlice(score: SliceScore, review: SliceReview | None, largest_mm2: float) -> StripSlice:
-    numbers = _("Slice {slice}: score {score:.2f}, area {area:.0f} mm², uncertainty {bits:.2f}.").format(
+def _stripSlice(score: SliceScore, review: SliceReview | None, largest_mm2: float, tip: str) -> StripSlice:
+    numbers = tip.format(
         slice=score.index + 1, score=score.tumour_probability, area=score.area_mm2, bits=score.mean_uncertainty
     )
     return StripSlice(

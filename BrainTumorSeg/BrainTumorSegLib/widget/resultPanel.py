@@ -20,6 +20,7 @@ from BrainTumorSegLib.scene.segmentWatch import SegmentWatch
 from BrainTumorSegLib.scene.undo import SegmentationUndo
 from BrainTumorSegLib.scene.views import isShownIn3D
 from BrainTumorSegLib.widget.clicks import connectClicks, visibly
+from BrainTumorSegLib.widget.labels import write
 from BrainTumorSegLib.widget.navigatorPanel import NavigatorPanel
 from BrainTumorSegLib.widget.overlayPanel import OverlayPanel
 from BrainTumorSegLib.widget.tables import fillTable, prepareTable
@@ -92,6 +93,8 @@ class ResultPanel:
             self._problem = ""
         except BrainTumorSegError as error:
             hasChanged, self._problem = False, str(error)
+        if hasChanged:
+            write(self._ui.statusLabel, _("The outline was corrected; the numbers are of what it is now."))
         if hasChanged or self._problem != before:
             self._refresh()
 
@@ -120,7 +123,7 @@ class ResultPanel:
         self._isFilling = True
         fillTable(self._ui.measurementsTable, lesions + total, numberColumns=range(5), ticks=[True] * len(lesions))
         self._isFilling = False
-        self._ui.resultLabel.text = self._resultText(len(lesions))
+        write(self._ui.resultLabel, self._resultText(len(lesions)))
 
     def _resultText(self, lesions: int) -> str:
         if self._segmentation is None or partOf(self._segmentation, LESIONS) is None:
@@ -192,7 +195,7 @@ class ResultPanel:
         texts = rows[row][0]
         self._change(lambda: removeLesion(self._segmentation, int(texts[0]), self._undo))
         said = _("Lesion {number} ({volume} mL) was taken out. 'Undo' brings it back.")
-        self._ui.statusLabel.text = said.format(number=texts[0], volume=texts[1])
+        write(self._ui.statusLabel, said.format(number=texts[0], volume=texts[1]))
 
     def onSplit(self) -> None:
         """Give each lesion a segment of its own, or join them again."""
@@ -218,7 +221,7 @@ class ResultPanel:
         """Bring back what the last result replaced, segments, tables and probability."""
         self.overlay.hide()
         if self._segmentation is not None and self._undo.restore(self._segmentation):
-            self._ui.statusLabel.text = _("The segmentation is as before the last change.")
+            write(self._ui.statusLabel, _("The segmentation is as before the last change."))
             self._refresh()
             self._onUndone()
 

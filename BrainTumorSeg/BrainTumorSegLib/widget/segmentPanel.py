@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from BrainTumorSegLib.jobs.activity import Activity, State
 from BrainTumorSegLib.widget.clicks import visibly
-from BrainTumorSegLib.widget.labels import say
+from BrainTumorSegLib.widget.labels import say, write
 from BrainTumorSegLib.widget.timeLeft import TimeLeft
 from BrainTumorSegLib.widget.words import runningText
 
@@ -55,12 +55,12 @@ class SegmentPanel:
         self._ui.progressBar.value = round(100 * activity.fraction)
         self._notes = ()
         self._showNotes(False)
-        self._ui.statusLabel.text = runningText(activity, self._secondsLeft(activity))
+        write(self._ui.statusLabel, runningText(activity, self._secondsLeft(activity)))
 
     def showText(self, text: str, notes: Sequence[str] = ()) -> None:
         """What came of it, or what went wrong; below it the first notes, a line each, all in full on demand."""
         self._notes = tuple(notes)
-        self._ui.statusLabel.text = text
+        write(self._ui.statusLabel, text)
         self._ui.notesButton.checked = False
         self._showNotes(False)
 
