@@ -21,12 +21,9 @@ SPACING_KJI_MM = (3.0, 1.5, 1.5)
 
 
 @pytest.fixture
-def result(panel: Any, click: Any, study: dict[str, Any], engine: Any) -> Any:
+def result(segmented: Any) -> Any:
     """The segmentation node after one click."""
-    engine(stage_s=0)
-    panel.ui.guessButton.click()
-    click(panel)
-    return panel.ui.segmentationSelector.currentNode()
+    return segmented()
 
 
 def segmentation(scene: Any, name: str, mask: np.ndarray, volume: Any) -> Any:

@@ -29,12 +29,9 @@ BOXES = ("Result", "Pdf", "Html", "Dicom")
 
 
 @pytest.fixture
-def result(panel: Any, click: Any, study: dict[str, Any], engine: Any) -> Any:
+def result(segmented: Any) -> Any:
     """The segmentation node after one click."""
-    engine(stage_s=0)
-    panel.ui.guessButton.click()
-    click(panel)
-    return panel.ui.segmentationSelector.currentNode()
+    return segmented()
 
 
 def correct(result: Any, flair: Any) -> None:
