@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -256,6 +257,10 @@ def test_a_new_result_forgets_strokes_and_refinements(
 
 
 def test_no_turn_of_the_event_loop_is_long(shell: Any, panel: Any, draw: Any) -> None:
+    from BrainTumorSegLib.application.loadingAhead import PACKAGES
+
+    for name in PACKAGES:  # in turns of their own: test_loading_ahead.py
+        importlib.import_module(name)
     draw(paint=STROKE)
     panel.ui.refineButton.click()
     longest_s = 0.0

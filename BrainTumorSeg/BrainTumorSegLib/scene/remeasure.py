@@ -68,7 +68,7 @@ def remeasure(segmentationNode: slicer.vtkMRMLSegmentationNode) -> float:
     Measured on the FLAIR from which the segmentation was made, in world coordinates. Raises InputError if that volume
     or the result's tables are gone.
     """
-    # scipy and SimpleITK, which Slicer brings, take a second to load: only where somebody measures.
+    # scipy and SimpleITK take a second to load: only where somebody measures.
     from BrainTumorSegLib.engine.measurement.lesions import find_lesions
     from BrainTumorSegLib.engine.study.axial import AxialOrder
 

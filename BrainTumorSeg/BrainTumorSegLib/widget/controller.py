@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from BrainTumorSegLib.application.diagnostics import diagnosticsText
+from BrainTumorSegLib.application.loadingAhead import LoadingAhead
 from BrainTumorSegLib.application.questions import isAgreed
 from BrainTumorSegLib.engine.errors import BrainTumorSegError, InputError
 from BrainTumorSegLib.engine.memory import needed_bytes
@@ -58,6 +59,7 @@ class Controller:
         self._modelNote = ""
         self._segmentPanel = SegmentPanel(ui)
         self._choices = FoldedChoices((ui.inputsCollapsibleButton, ui.outputsCollapsibleButton))
+        self._measuring = LoadingAhead()
         self._resultPanel = ResultPanel(ui, logic.undo, self._onUndone, self._explain)
         self._handOverPanel = HandOverPanel(ui, self._startHandOver)
         self._comparisonPanel = ComparisonPanel(ui, self._startComparison)
@@ -108,6 +110,8 @@ class Controller:
         self._ui.thresholdSlider.enabled = not parameters.recommended
         self._ui.minimumVolumeSpinBox.enabled = not parameters.recommended
         self._showRecommendation(parameters)
+        if parameters.segmentation is not None:
+            self._measuring.begin()
         limits = None if self.isRunning else _limitsOf(parameters)
         self._resultPanel.show(parameters.segmentation, parameters.flair, limits)
         self._handOverPanel.show(parameters.segmentation)
@@ -269,6 +273,7 @@ class Controller:
     def _follow(self, activity: Activity, then: Callable[[Activity], None]) -> None:
         """Show an activity until its end, and go on with ``then`` if it went well."""
         self.activity = activity
+        self._measuring.begin()
         self._segmentPanel.restartClock()
         activity.onChanged = lambda: self._onActivityChanged(activity, then)
         self._onActivityChanged(activity, then)
@@ -354,6 +359,7 @@ class Controller:
 
     def _startBatch(self, inputs: Path, outputs: Path) -> BatchJob:
         """With the settings of the panel, as for one study."""
+        self._measuring.begin()
         settings = jobSettings(self.parameters) if self.parameters is not None else JobSettings()
         job: BatchJob = self._logic.startFolder(inputs, outputs, **vars(settings))
         return job

@@ -44,10 +44,7 @@ class ThresholdPanel:
             self._hasSurface = False
 
     def show(self) -> None:
-        """Say what the threshold of the chosen result is worth, where that can be seen.
-
-        What measures it takes most of a second to load the first time: not in the way of every first result.
-        """
+        """Say what the threshold of the chosen result is worth, where that can be seen."""
         if self._ui.advancedCollapsibleButton.collapsed:
             return
         say(self._ui.thresholdReadoutLabel, self._readout())
