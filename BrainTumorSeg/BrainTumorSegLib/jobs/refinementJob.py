@@ -53,9 +53,10 @@ class RefinementJob(EngineJob):
         }
         files = {name: str(exportVoxels(part, grid, self.folder / f"{name}.nrrd")) for name, part in parts.items()}
         self._progress("refine", 0.0)
-        reviewed = sorted(reviewedSlices(self._node()))
-        output = self.folder / "refined.nrrd"
-        request = {"command": "refine", "flair": str(grid.path), **files, "output": str(output), "reviewed": reviewed}
+        request = {
+            **{"command": "refine", "flair": str(grid.path), **files, "output": str(self.folder / "refined.nrrd")},
+            **{"reviewed": sorted(reviewedSlices(self._node())), "min_volume_ml": corrections.minimumVolume_ml},
+        }
         self._ask(request, lambda _answer: self._read(corrections, grid))
 
     def _read(self, corrections: Corrections, grid: ExportedVolume) -> None:

@@ -10,7 +10,7 @@ import slicer
 
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.scene.lesions import joinLesions
-from BrainTumorSegLib.scene.liveThreshold import limitsOf
+from BrainTumorSegLib.scene.liveThreshold import Limits, limitsOf
 from BrainTumorSegLib.scene.ownNodes import PROBABILITY, partOf
 from BrainTumorSegLib.scene.provenance import isCalledAutomatic, tumourSegmentIds
 from BrainTumorSegLib.scene.refinedOutline import RefinedOutline, keepRefined, refinedOutlineOf
@@ -27,13 +27,15 @@ class Corrections:
     """What a refinement starts from, each [K, J, I] on FLAIR's grid.
 
     now: the tumour as it is, bool. probability: float32, 0-1. labels: uint8, 1 where somebody has drawn tumour since
-    the last outline, 2 where somebody has erased, 3 where somebody had drawn before, 0 elsewhere.
+    the last outline, 2 where somebody has erased, 3 where somebody had drawn before, 0 elsewhere. minimumVolume_ml: of
+    a lesion in the result.
     """
 
     flairNode: slicer.vtkMRMLScalarVolumeNode
     now: Mask
     probability: npt.NDArray[np.float32]
     labels: npt.NDArray[np.uint8]
+    minimumVolume_ml: float
 
 
 def isCorrected(segmentationNode: slicer.vtkMRMLSegmentationNode) -> bool:
@@ -50,13 +52,14 @@ def correctionsOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> Correctio
     flairNode = segmentationNode.GetNodeReference(segmentationNode.GetReferenceImageGeometryReferenceRole())
     probabilityNode = partOf(segmentationNode, PROBABILITY)
     sizes = [_sizeOf(node) for node in (flairNode, probabilityNode)]
-    if None in sizes or sizes[0] != sizes[1] or limitsOf(segmentationNode) is None:
+    limits = limitsOf(segmentationNode)
+    if None in sizes or sizes[0] != sizes[1] or limits is None:
         raise InputError(
             "This segmentation can't be refined: it is no result, or its FLAIR or its probability is not in the scene.",
             "Segment the study again, and correct the new result.",
         )
     now, probability = tumourMask(segmentationNode, flairNode), slicer.util.arrayFromVolume(probabilityNode)
-    before = refinedOutlineOf(segmentationNode) or _asComputed(segmentationNode, flairNode, probability)
+    before = refinedOutlineOf(segmentationNode) or _asComputed(limits, flairNode, probability)
     if np.array_equal(now, before.outline):
         raise InputError(
             "Nothing was corrected since the last outline.",
@@ -64,7 +67,7 @@ def correctionsOf(segmentationNode: slicer.vtkMRMLSegmentationNode) -> Correctio
         )
     labels = np.where(before.drawn, np.uint8(_HELD), np.uint8(0))
     labels[now & ~before.outline], labels[before.outline & ~now] = _TUMOUR, _BACKGROUND
-    return Corrections(flairNode, now, probability, labels)
+    return Corrections(flairNode, now, probability, labels, limits.minimumVolume_ml)
 
 
 def takeRefined(
@@ -101,14 +104,10 @@ def _sizeOf(node: slicer.vtkMRMLVolumeNode | None) -> tuple[int, int, int] | Non
 
 
 def _asComputed(
-    segmentationNode: slicer.vtkMRMLSegmentationNode,
-    flairNode: slicer.vtkMRMLScalarVolumeNode,
-    probability: npt.NDArray[np.float32],
+    limits: Limits, flairNode: slicer.vtkMRMLScalarVolumeNode, probability: npt.NDArray[np.float32]
 ) -> RefinedOutline:
     """The engine's own outline, from the probability and the limits that the segment's tags name."""
     from BrainTumorSegLib.engine.measurement.mask import mask_from_probability
 
-    limits = limitsOf(segmentationNode)
-    assert limits is not None, "a result has a probability"
     outline = mask_from_probability(probability, geometryOf(flairNode), limits.threshold, limits.minimumVolume_ml)
     return RefinedOutline(outline, np.zeros_like(outline))

@@ -7,12 +7,13 @@ import time
 import numpy as np
 import numpy.typing as npt
 import pytest
+import skimage.measure
 
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.measurement.strokes import REACH_MM, Strokes, refine_by_strokes
 from BrainTumorSegLib.engine.study.axial import AxialOrder
 from BrainTumorSegLib.engine.study.geometry import Geometry
-from result_phantoms import AXIAL, GRIDS, ellipsoid, grid, points_lps
+from result_phantoms import AXIAL, GRIDS, ellipsoid, grid, points_lps, tilted
 
 every_grid = pytest.mark.parametrize("geometry", GRIDS.values(), ids=GRIDS)
 HEAD, LESION, OTHER = (7.0, -11.0, 23.0), (4.0, -8.0, 24.0), (16.0, 2.0, 20.0)
@@ -95,6 +96,34 @@ def test_strokes_hold_exactly_whatever_the_image_says(seed: int) -> None:
     assert not refined[drawn & ~tumour].any()
     np.testing.assert_array_equal(refined[held & ~drawn], mask[held & ~drawn], "drawn earlier")
     np.testing.assert_array_equal(mask, before)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_piece_that_becomes_too_small_for_a_lesion_goes_unless_somebody_drew_in_it(seed: int) -> None:
+    """Which pieces those are is said piece by piece, by another library's labels of the same walk."""
+    geometry = grid(tilted(AXIAL, 20, 10, 5), (44, 10, 6), (1.5, 1.5, 3.0))
+    rng = np.random.default_rng(seed)
+    flair, probability = (rng.random(geometry.shape_kji).astype(np.float32) for _ in range(2))
+    mask = rng.random(geometry.shape_kji) < 0.08
+    drawn = rng.random(geometry.shape_kji) < 0.05
+    drawn[:, :, 16:] = False  # the reach ends within the volume, and within pieces
+    strokes = Strokes(drawn & ~mask, drawn & mask, rng.random(geometry.shape_kji) < 0.02)
+    reviewed, least_ml = (4,), 9.5 * geometry.voxel_volume_ml
+    walked = refine_by_strokes(flair, probability, mask, strokes, geometry, reviewed)
+    fixed = drawn | strokes.held
+    AxialOrder.of(geometry).to_axial(fixed)[list(reviewed)] = True
+    stays = {
+        piece
+        for piece in pieces_of(walked)
+        if len(piece) >= 10 or piece in pieces_of(mask) or any(fixed[voxel] for voxel in piece)
+    }
+    refined = refine_by_strokes(flair, probability, mask, strokes, geometry, reviewed, least_ml)
+    assert pieces_of(refined) == stays < pieces_of(walked)
+
+
+def pieces_of(mask: npt.NDArray[np.bool_]) -> set[frozenset[tuple[int, ...]]]:
+    labels = skimage.measure.label(mask, connectivity=3)
+    return {frozenset(map(tuple, each.coords.tolist())) for each in skimage.measure.regionprops(labels)}
 
 
 def test_strokes_of_one_kind_that_reach_everywhere_change_themselves_alone() -> None:

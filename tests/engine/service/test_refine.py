@@ -61,6 +61,22 @@ def test_worker_leaves_reviewed_slices_alone(request_: dict[str, Any]) -> None:
     assert array.any()
 
 
+def test_worker_leaves_out_what_becomes_smaller_than_a_lesion(request_: dict[str, Any], tmp_path: Path) -> None:
+    """Erased but for one voxel, which nothing in the image speaks against."""
+    mask = ellipsoid(GRID, (16.0, 2.0, 20.0), (3.0, 3.0, 4.0)) & ~LESION
+    voxels = np.argwhere(mask)
+    erased = mask.copy()
+    erased[tuple(voxels[0])] = False
+    request = request_ | {
+        "flair": write(tmp_path / "bright.nrrd", np.where(erased, 150, np.where(mask, 300, 140)).astype(np.float32)),
+        "probability": write(tmp_path / "sure.nrrd", np.where(mask & ~erased, 0.9, 0.02).astype(np.float32)),
+        "labelmap": write(tmp_path / "mask.seg.nrrd", mask.astype(np.uint8)),
+        "strokes": write(tmp_path / "erased.nrrd", 2 * erased.astype(np.uint8)),
+    }
+    assert ask(request)["changed_voxels"] == mask.sum() - 1
+    assert ask(request | {"min_volume_ml": 2 * GRID.voxel_volume_ml})["changed_voxels"] == mask.sum()
+
+
 def test_files_of_other_voxels_are_refused(request_: dict[str, Any], tmp_path: Path) -> None:
     other = GRIDS["axial"]
     strokes = write(tmp_path / "other.nrrd", np.ones(other.shape_kji, np.uint8), other)

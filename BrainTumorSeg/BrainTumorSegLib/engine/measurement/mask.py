@@ -14,8 +14,9 @@ from BrainTumorSegLib.engine.study.slabs import slabs
 
 Mask = npt.NDArray[np.bool_]
 
-# Voxels that touch by a face, an edge or a corner belong to one lesion.
-_NEIGHBOURS_26 = np.ones((3, 3, 3), bool)
+NEIGHBOURS_26 = np.ones((3, 3, 3), bool)
+"""Voxels that touch by a face, an edge or a corner belong to one lesion."""
+
 # Volumes are counts times a float: a piece of exactly the minimum must not fall to rounding.
 _RELATIVE_TOLERANCE = 1e-9
 
@@ -63,8 +64,7 @@ def find_pieces(mask: Mask) -> Pieces:
 
 def without_small(pieces: Pieces, geometry: Geometry, min_volume_ml: float) -> Pieces:
     """The pieces of at least a volume, in the same box and order; their labels are changed in place."""
-    sizes_ml = piece_sizes(pieces.labels, pieces.count) * geometry.voxel_volume_ml
-    kept = sizes_ml >= min_volume_ml * (1 - _RELATIVE_TOLERANCE)
+    kept = ~is_small(piece_sizes(pieces.labels, pieces.count), geometry, min_volume_ml)
     if kept.all():
         return pieces
     count = int(np.count_nonzero(kept))
@@ -75,9 +75,14 @@ def without_small(pieces: Pieces, geometry: Geometry, min_volume_ml: float) -> P
     return replace(pieces, count=count)
 
 
+def is_small(sizes: npt.NDArray[np.intp], geometry: Geometry, min_volume_ml: float) -> Mask:
+    """Which of some pieces, by their numbers of voxels [N], are smaller than a lesion has to be."""
+    return sizes * geometry.voxel_volume_ml < min_volume_ml * (1 - _RELATIVE_TOLERANCE)
+
+
 def label_components(mask: Mask) -> tuple[npt.NDArray[np.int32], int]:
     """The 26-connected pieces of a mask [K, J, I]: labels int32 [K, J, I], 0 outside and from 1, and their number."""
-    labels, count = scipy.ndimage.label(mask, _NEIGHBOURS_26)
+    labels, count = scipy.ndimage.label(mask, NEIGHBOURS_26)
     return labels, int(count)
 
 

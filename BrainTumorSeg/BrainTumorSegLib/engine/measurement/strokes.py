@@ -13,7 +13,14 @@ import numpy.typing as npt
 import scipy.ndimage
 
 from BrainTumorSegLib.engine.errors import InputError
-from BrainTumorSegLib.engine.measurement.mask import bounding_box, check_shape
+from BrainTumorSegLib.engine.measurement.mask import (
+    NEIGHBOURS_26,
+    bounding_box,
+    check_shape,
+    is_small,
+    label_components,
+    piece_sizes,
+)
 from BrainTumorSegLib.engine.study.axial import AxialOrder
 from BrainTumorSegLib.engine.study.geometry import Geometry
 
@@ -57,12 +64,14 @@ def refine_by_strokes(
     strokes: Strokes,
     geometry: Geometry,
     reviewed: tuple[int, ...] = (),
+    min_volume_ml: float = 0.0,
 ) -> Mask:
     """The mask, segmented again within REACH_MM of the strokes.
 
     flair: any unit; probability: 0-1; both float32 [K, J, I] on ``geometry``, like mask. reviewed: axial slices, from 0
     the lowest, which never change. Strokes outside those hold exactly. Beyond the reach, and where a whole
-    neighbourhood knows only one of tumour and background, nothing but the strokes themselves changes.
+    neighbourhood knows only one of tumour and background, nothing but the strokes themselves changes. min_volume_ml: a
+    piece that becomes smaller than this is left out, unless somebody drew in it or one of its slices is reviewed.
     Returns bool [K, J, I]. Raises InputError for a slice that is not there or strokes in reviewed slices alone.
     """
     for array in (flair, probability, mask, strokes.tumour, strokes.background):
@@ -75,18 +84,30 @@ def refine_by_strokes(
             "All strokes lie in slices that are ticked off as reviewed, which never change.",
             "Take the tick from a slice to change it.",
         )
+    fixed = drawn | ~open_voxels
+    if strokes.held is not None:
+        fixed |= strokes.held
     refined = (mask | tumour) & ~background
     near = (_distance_mm(drawn, geometry) <= REACH_MM) & open_voxels
     box = _box_around(near)
-    asked = near[box] & ~drawn[box]
-    if strokes.held is not None:
-        asked &= ~strokes.held[box]
+    asked = near[box] & ~fixed[box]
     labels = np.where(asked, 0, np.where(refined[box], _TUMOUR, _BACKGROUND))
     # Seeds of one kind alone say nothing about where the other begins.
     if asked.any() and {_TUMOUR, _BACKGROUND} <= set(np.unique(labels).tolist()):
         found = _walk(flair[box], probability[box], labels)
         refined[box] = np.where(asked, found, refined[box])
-    return refined
+    return refined & ~_scraps(refined, mask, fixed, geometry, min_volume_ml)
+
+
+def _scraps(refined: Mask, before: Mask, fixed: Mask, geometry: Geometry, min_volume_ml: float) -> Mask:
+    """The voxels of pieces that the refinement has made smaller than a volume; nothing in them is fixed."""
+    labels, count = label_components(refined)
+    changed = scipy.ndimage.binary_dilation(refined != before, NEIGHBOURS_26)
+    leaves = np.zeros(count + 1, bool)
+    leaves[labels[changed & refined]] = True
+    leaves[labels[fixed]] = False
+    leaves[1:] &= is_small(piece_sizes(labels, count), geometry, min_volume_ml)
+    return refined & leaves[labels]
 
 
 def _walk(flair: Volume, probability: Volume, labels: npt.NDArray[np.int_]) -> Mask:

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from BrainTumorSegLib.engine.files import atomic_path
 from BrainTumorSegLib.engine.measurement.strokes import Strokes, refine_by_strokes
+from BrainTumorSegLib.engine.settings import MIN_VOLUME
 from BrainTumorSegLib.engine.study.geometry import Volume
 from BrainTumorSegLib.engine.study.labelmap import read_labelmap, read_labels
 from BrainTumorSegLib.engine.study.lattice import place_on
@@ -24,7 +25,8 @@ class RefineJob:
     """flair: as for ``read_study``. probability, labelmap, strokes: files on FLAIR's voxels.
 
     strokes: labels 1 (tumour), 2 (background) and 3 (held as it is in the labelmap). output: the labelmap to write,
-    NRRD. reviewed: axial slices, from 0 the lowest, which never change.
+    NRRD. reviewed: axial slices, from 0 the lowest, which never change. min_volume_ml: of a lesion, see
+    ``refine_by_strokes``.
     """
 
     flair: Path
@@ -33,6 +35,11 @@ class RefineJob:
     strokes: Path
     output: Path
     reviewed: tuple[int, ...] = ()
+    min_volume_ml: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a volume that is none."""
+        MIN_VOLUME.check(self.min_volume_ml)
 
 
 def refine(job: RefineJob) -> int:
@@ -46,7 +53,7 @@ def refine(job: RefineJob) -> int:
     drawn = place_on(read_labels(job.strokes), geometry)
     strokes = Strokes(drawn == TUMOUR_LABEL, drawn == BACKGROUND_LABEL, drawn == HELD_LABEL)
     probability = read_probability(job.probability, geometry)
-    refined = refine_by_strokes(study.flair, probability, mask, strokes, geometry, job.reviewed)
+    refined = refine_by_strokes(study.flair, probability, mask, strokes, geometry, job.reviewed, job.min_volume_ml)
     with atomic_path(job.output) as temporary:
         sitk.WriteImage(Volume(refined, geometry).to_image(), str(temporary), useCompression=True)
     return int(np.count_nonzero(refined != mask))

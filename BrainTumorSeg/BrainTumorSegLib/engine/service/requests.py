@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.service.server import Request, Send, ThrottledProgress, Work
-from BrainTumorSegLib.engine.settings import CHOICES, REGISTER
+from BrainTumorSegLib.engine.settings import CHOICES, MIN_VOLUME, REGISTER
 
 if TYPE_CHECKING:
     from BrainTumorSegLib.engine.models.store import ModelStore
@@ -111,12 +111,14 @@ class WorkerCommands:
         from BrainTumorSegLib.engine.service.refine import RefineJob, refine
 
         files = ("flair", "probability", "labelmap", "strokes", "output")
-        given = checked_fields(request, {**dict.fromkeys(files, (str,)), "reviewed": (list,)}, files)
+        others = {"reviewed": (list,), "min_volume_ml": MIN_VOLUME.json_types}
+        given = checked_fields(request, {**dict.fromkeys(files, (str,)), **others}, files)
         reviewed = given.get("reviewed", [])
         if not all(type(index) is int for index in reviewed):
             raise InputError(f"The field 'reviewed' is {reviewed!r}, which is no list of whole numbers.", "Correct it.")
         flair, probability, labelmap, strokes, output = (Path(given[name]) for name in files)
-        job = RefineJob(flair, probability, labelmap, strokes, output, tuple(reviewed))
+        volume_ml = given.get("min_volume_ml", 0.0)
+        job = RefineJob(flair, probability, labelmap, strokes, output, tuple(reviewed), volume_ml)
         send("done", changed_voxels=refine(job), files={"labelmap": str(job.output)})
 
     def _explain(self, request: Request, send: Send, is_cancelled: Callable[[], bool]) -> None:

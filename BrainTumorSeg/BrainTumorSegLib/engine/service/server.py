@@ -16,7 +16,8 @@ Requests carry ``id`` and ``command``:
   (what they were outlined on) and ``register``: answered by its ``comparison``, and the ``motion`` that laid the second
   study onto the first, or null;
 - ``refine`` with ``flair``, ``probability``, ``labelmap``, ``strokes`` (labels 1 tumour, 2 background), ``output`` and,
-  optional, ``reviewed`` (slices from 0 that never change): answered by ``changed_voxels`` and ``files``;
+  optional, ``reviewed`` (slices from 0 that never change) and ``min_volume_ml``: answered by ``changed_voxels`` and
+  ``files``;
 - ``explain`` with ``flair``, ``output``, ``slice`` (from 0) and, each optional, ``t1``, ``t1c``, ``model``,
   ``register``: answered by ``files``;
 - ``cancel`` with ``target``, the id of a segment request; ``ping``; ``doctor``; ``shutdown``.
