@@ -213,6 +213,17 @@ def test_two_results_on_one_flair_are_told_apart_by_their_colours(scene: Any, se
     assert again.segmentationNode.GetSegmentation().GetSegment(again.segmentId).GetColor() == pytest.approx(colours[2])
 
 
+def test_tissue_is_seen_through_a_new_outline_and_a_chosen_look_stays(scene: Any, segment: Segment) -> None:
+    flairNode = addVolume(scene, "FLAIR")
+    result = segment(flairNode)
+    display = result.segmentationNode.GetDisplayNode()
+    assert display.GetOpacity2DFill() == pytest.approx(0.2)
+    assert display.GetOpacity2DOutline() == pytest.approx(1.0)
+    display.SetOpacity2DFill(0.7)
+    segment(flairNode, result.segmentationNode)
+    assert display.GetOpacity2DFill() == pytest.approx(0.7)
+
+
 def test_no_tumour_is_a_result_in_words(scene: Any, segment: Segment) -> None:
     result = segment(addVolume(scene, "FLAIR"), threshold=1000, lesions=0)
     assert result.message == "No tumour found in 18 slices; the segmentation is empty."

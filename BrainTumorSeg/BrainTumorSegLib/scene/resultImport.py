@@ -29,6 +29,9 @@ from BrainTumorSegLib.scene.studyExport import ExportedStudy
 from BrainTumorSegLib.scene.subjectHierarchy import placeBeside
 from BrainTumorSegLib.scene.undo import SegmentationUndo
 
+FILL = 0.2
+"""Opacity of a new result's area in slice views, 0-1; its border is opaque. Slicer's half hides the tissue within."""
+
 
 class EditedPolicy(Enum):
     """What to do when the chosen segmentation holds a tumour that someone has corrected."""
@@ -198,7 +201,9 @@ def _adoptFlair(node: slicer.vtkMRMLSegmentationNode, flairNode: slicer.vtkMRMLS
     """Give an empty segmentation FLAIR's place: transform, grid, study, and a display of its own."""
     node.SetAndObserveTransformNodeID(flairNode.GetTransformNodeID())
     node.SetReferenceImageGeometryParameterFromVolumeNode(flairNode)
-    node.CreateDefaultDisplayNodes()
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetOpacity2DFill(FILL)
     placeBeside(node, flairNode)
 
 
