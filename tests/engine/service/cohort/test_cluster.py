@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import signal
 import socket
 import threading
 import time
@@ -108,17 +109,35 @@ def test_a_cluster_without_the_model_stops_the_batch_with_one_message(cluster: C
     assert rows_of(batch) == []
 
 
+def kill_and_restart(cluster: Cluster) -> None:
+    assert cluster.scheduler is not None
+    cluster.scheduler.kill()
+    cluster.scheduler.wait()
+    cluster.start_scheduler()
+    cluster.start_worker(stage_s=0.01)
+
+
 def test_a_scheduler_that_is_started_again_loses_nothing(cluster: Cluster, batch: Batch) -> None:
+    """It dies while the batch waits for a study."""
     cluster.start_worker(stage_s=0.1)
+    outcome = run(batch, cluster, lambda: threading.Thread(target=kill_and_restart, args=[cluster]).start())
+    assert (outcome.done, outcome.failed) == (6, 0)
+    assert rows_of(batch) == EVERY_ROW
 
-    def restart() -> None:
+
+def test_a_scheduler_that_dies_of_a_question_loses_nothing(
+    cluster: Cluster, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the question for the workers, hangs, and dies before it answers."""
+    monkeypatch.setattr(module, "_ASK_EVERY_S", 0.0)
+    cluster.start_worker(stage_s=0.01)
+
+    def hang_and_die() -> None:
         assert cluster.scheduler is not None
-        cluster.scheduler.kill()
-        cluster.scheduler.wait()
-        cluster.start_scheduler()
-        cluster.start_worker(stage_s=0.01)
+        cluster.scheduler.send_signal(signal.SIGSTOP)
+        threading.Timer(0.5, kill_and_restart, [cluster]).start()
 
-    outcome = run(batch, cluster, lambda: threading.Thread(target=restart).start())
+    outcome = run(batch, cluster, hang_and_die)
     assert (outcome.done, outcome.failed) == (6, 0)
     assert rows_of(batch) == EVERY_ROW
 

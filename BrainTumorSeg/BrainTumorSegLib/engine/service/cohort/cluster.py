@@ -7,6 +7,8 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +44,8 @@ _TRY_S = 1.0
 _LOOK_S = 0.5
 """How long one look at the studies takes where none ends: a cancel is noticed this fast."""
 _ASK_EVERY_S = 1.0
+_LOST = (OSError, CancelledError)
+"""What a call to a scheduler that has just died raises, before its client has noticed: CommClosedError is an OSError."""
 
 
 class Engine(WorkerPlugin):
@@ -68,9 +72,11 @@ class Engine(WorkerPlugin):
 
 
 def segment_on_worker(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Do one study in a Dask worker. Returns its row, or the error and which worker had it, as plain data."""
+    """Do one study in a Dask worker. Returns plain data: its row; the error and which worker had it; or lost."""
     worker = get_worker()
-    engine = worker.plugins[PLUGIN]
+    engine = worker.plugins.get(PLUGIN)
+    if engine is None:  # its scheduler was started again, and the client's next message came before the plugin
+        return {"lost": True}
     assert isinstance(engine, Engine)
     try:
         with engine.lock:
@@ -108,11 +114,13 @@ class ClusterWorkers:
             if is_cancelled():
                 raise Cancelled
             time.sleep(_ASK_EVERY_S)
+            if self._is_away():
+                self._come_back()
 
     @property
     def room(self) -> int:
         """How many more studies would be begun now."""
-        return 0 if self._away_since_s is not None else len(self._fit()) - len(self._at_work)
+        return len(self._fit()) - len(self._at_work)
 
     @property
     def fractions(self) -> float:
@@ -157,8 +165,9 @@ class ClusterWorkers:
         if self._client is None:
             return
         futures = [future for _, future in self._at_work.values() if future is not None]
-        if self._away_since_s is None and futures:
-            self._client.cancel(futures, asynchronous=False, force=True)
+        if not self._is_away() and futures:
+            with suppress(*_LOST):
+                self._client.cancel(futures, asynchronous=False, force=True)
         self._client.close(timeout=1)
         self._client = None
         self._at_work.clear()
@@ -173,12 +182,21 @@ class ClusterWorkers:
             ) from error
 
     def _fit(self) -> list[str]:
-        """The workers that may be asked. Raises InputError or ModelError where there is none for too long."""
+        """The workers that may be asked; none while the scheduler is away.
+
+        Raises InputError or ModelError where there is none for too long.
+        """
+        if self._is_away():
+            return []
         assert self._client is not None
         now_s = time.monotonic()
         if now_s - self._asked_s > _ASK_EVERY_S:
             self._asked_s = now_s
-            self._known = list(self._client.nthreads())
+            try:
+                self._known = list(self._client.nthreads())
+            except _LOST:
+                self._lose()
+                return []
         fit = [address for address in self._known if address not in self._unfit]
         if fit:
             self._empty_since_s = None
@@ -203,9 +221,12 @@ class ClusterWorkers:
             or any(future.status in ("cancelled", "lost") for future in futures)
         )
         if is_away:
-            logger.warning("The scheduler is lost; waiting for it")
-            self._away_since_s = time.monotonic()
+            self._lose()
         return is_away
+
+    def _lose(self) -> None:
+        logger.warning("The scheduler is lost; waiting for it")
+        self._away_since_s = time.monotonic()
 
     def _come_back(self) -> list[Ended]:
         """Try to connect again, and send again what was under way and is not done meanwhile."""
@@ -233,12 +254,19 @@ class ClusterWorkers:
     def _end_of(self, name: str) -> Ended | None:
         """How a study ended; None where it has not, or was sent to another worker."""
         task, future = self._at_work[name]
-        if future is None or future.status == "pending":
+        if future is None or future.status == "pending" or self._is_away():
+            return None
+        if future.status == "error":
+            del self._at_work[name]
+            return Ended(name, None, "crashed", *_deaths(future.exception()))
+        try:
+            result = future.result()
+        except _LOST:
+            result = {"lost": True}
+        if "lost" in result:
+            self._lose()
             return None
         del self._at_work[name]
-        if future.status == "error":
-            return Ended(name, None, "crashed", *_deaths(future.exception()))
-        result = future.result()
         if "row" in result:
             return Ended(name, StudyRow.of(result["row"]))
         error = result["error"]
