@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,18 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     # Before torch is loaded, here and in the engine's processes: as many threads as cores, not as many for each worker.
     _threads = max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
     os.environ.setdefault("OMP_NUM_THREADS", str(_threads))
+
+
+@pytest.fixture
+def heeded_signals() -> Iterator[None]:
+    """This process and what it starts heed Ctrl-C, which a shell's background jobs ignore, and SIGHUP despite nohup."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    if hasattr(signal, "SIGHUP"):
+        usual[signal.SIGHUP] = signal.SIG_DFL
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

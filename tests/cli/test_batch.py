@@ -77,6 +77,7 @@ def test_a_cohort_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
+@pytest.mark.usefixtures("heeded_signals")
 def test_ctrl_c_ends_a_batch_within_three_seconds(cohort: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "batch", str(cohort / "in"), str(cohort / "out"), "--workers", "1"],

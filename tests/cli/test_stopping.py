@@ -6,6 +6,8 @@ import pytest
 
 from BrainTumorSegLib.cli.stopping import insisting, interrupted_by_signals, stop_requests
 
+pytestmark = pytest.mark.usefixtures("heeded_signals")
+
 SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
 

@@ -159,6 +159,7 @@ def test_device_that_is_not_there_ends_with_exit_code_2(home: Path, sample: Path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal and POSIX signals")
+@pytest.mark.usefixtures("heeded_signals")
 @pytest.mark.parametrize("stage", ["Loading the model", "Segmenting"])
 def test_ctrl_c_leaves_nothing_half_written(stage: str, home: Path, sample: Path, tmp_path: Path) -> None:
     import pty
