@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,22 @@ def publication(name: str) -> Publication:
 
 def published_recipes() -> list[str]:
     """The recipes that follow a published system's protocol, sorted by name."""
-    return [name for name in recipe_names() if load_recipe(name).split.protocol == LEAKY]
+    return list(_published())
+
+
+def stand_ins(original: str) -> list[str]:
+    """The published recipes that run this one's protocol with another network, sorted by name."""
+    return [name for name, stands_in_for in _published().items() if stands_in_for == original]
+
+
+@cache
+def _published() -> Mapping[str, str]:
+    """The published recipes, and which one each stands in for.
+
+    Read once: a page of all systems asks with every line, and the files come with the package.
+    """
+    names = (name for name in recipe_names() if load_recipe(name).split.protocol == LEAKY)
+    return {name: publication(name).stands_in_for for name in names}
 
 
 def recipe_path(name: str) -> Path:

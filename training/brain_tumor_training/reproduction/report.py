@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from brain_tumor_training.recipes.recipe import Publication, load_recipe, publication, published_recipes
+from brain_tumor_training.recipes.recipe import Publication, load_recipe, publication, published_recipes, stand_ins
 from brain_tumor_training.reproduction.explanation import explanation
 from brain_tumor_training.reproduction.plots import pictures
 from brain_tumor_training.reproduction.protocols import HONEST, LEAKY_RUN
@@ -149,8 +149,7 @@ def _missing(name: str) -> Iterator[str]:
     yield "```sh"
     yield f"braintumorseg-train reproduce {name} --data DIR --cache CACHE --folds folds.csv --fold 0 --run RUNS/{name}"
     yield "```\n"
-    stand_ins = [one for one in published_recipes() if publication(one).stands_in_for == name]
-    for one in stand_ins:
+    for one in stand_ins(name):
         yield f"In the same protocol, from weights that can be had: [{one}]({one}.md).\n"
     yield from _notes(known)
 

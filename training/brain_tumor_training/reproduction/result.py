@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -47,7 +48,7 @@ class Reproduced:
         """Measured on held-out patients."""
         return self.result["honest_protocol"]
 
-    @property
+    @cached_property
     def changes(self) -> list[str]:
         """Settings that differ from the recipe's, of either run."""
         found = [change for one in self.histories.values() for change in one.changes(self.recipe)]
