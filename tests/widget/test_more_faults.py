@@ -152,14 +152,15 @@ def test_memory_that_runs_out_is_said_and_the_next_click_takes_a_fresh_process(
     Where the refusal meets native code that doesn't check, the process dies of it or hangs instead of saying so: then
     the panel must end it and name memory as the likely cause.
     """
-    monkeypatch.setattr("BrainTumorSegLib.client.session.ENGINE_PATIENCE_S", 60.0)
     monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")  # freed arrays go back to the system, so the limit counts
     panel = open_panel()
     assert "Tumour found" in segment(panel)
     pid = panel.logic.session.process.pid
     used_bytes = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
     resource.prlimit(pid, resource.RLIMIT_AS, (used_bytes, resource.RLIM_INFINITY))
-    said = segment(panel)
+    with monkeypatch.context() as impatient:
+        impatient.setattr("BrainTumorSegLib.client.session.ENGINE_PATIENCE_S", 20.0)
+        said = segment(panel)
     ends = ("not enough memory", "The engine's process ended unexpectedly", "The engine has not answered")
     assert any(end in said for end in ends)
     assert "memory" in said

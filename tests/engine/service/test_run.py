@@ -199,3 +199,21 @@ def test_a_file_that_can_not_be_read_is_told_without_waiting_for_the_model(slow_
     with pytest.raises(InputError, match="can't be read"):
         run_job(_job(flair.parent, flair), SegmenterCache(slow_store), lambda *_: None, lambda: False)
     assert not slow_store.go_on.is_set()
+
+
+def test_a_model_that_is_there_is_given_even_where_no_thread_can_start(
+    slow_store: _SlowStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without memory a new thread dies before it says that it has begun, and Python waits for that for ever."""
+    slow_store.go_on.set()
+    monkeypatch.setattr("BrainTumorSegLib.engine.inference.segmenter.load_segmenter", lambda *_: object())
+    cache = SegmenterCache(slow_store)
+    loaded = cache.get("flair", "cpu")
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert cache.start("flair", "cpu").result(timeout=0) is loaded
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        cache.start("flair", "cuda")

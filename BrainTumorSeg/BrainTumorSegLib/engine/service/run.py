@@ -111,8 +111,13 @@ class SegmenterCache:
     def start(self, model: str | None, device: str) -> Future[Segmenter]:
         """Begin to load the segmenter of this model and device, unless it is the one that is there.
 
-        The future raises ModelError or InputError as ``load_segmenter`` does.
+        The future raises ModelError or InputError as ``load_segmenter`` does. What is there is given without a thread:
+        one that gets no memory for its first object never starts, and Python waits for it for ever.
         """
+        if (segmenter := self._loaded(model, device)) is not None:
+            loaded: Future[Segmenter] = Future()
+            loaded.set_result(segmenter)
+            return loaded
         pool = ThreadPoolExecutor(1, LOADING)
         future = pool.submit(self._load, model, device)
         pool.shutdown(wait=False)
@@ -121,6 +126,15 @@ class SegmenterCache:
     def get(self, model: str | None, device: str) -> Segmenter:
         """As ``start``, when it is there."""
         return self.start(model, device).result()
+
+    def _loaded(self, model: str | None, device: str) -> Segmenter | None:
+        """The segmenter that is there, if it is the one of this model and device and no other is being loaded."""
+        if self._segmenter is None or not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return self._segmenter if self._key == (self._open_store().entry(model).sha256, device) else None
+        finally:
+            self._lock.release()
 
     def _load(self, model: str | None, device: str) -> Segmenter:
         # Only here: torch takes seconds to import, and a mistyped path should be told at once.
