@@ -45,7 +45,7 @@ _LOOK_S = 0.5
 """How long one look at the studies takes where none ends: a cancel is noticed this fast."""
 _ASK_EVERY_S = 1.0
 _LOST = (OSError, CancelledError)
-"""What a call to a scheduler that has just died raises, before its client has noticed: CommClosedError is an OSError."""
+"""What a call to a scheduler that has just died raises before its client has noticed; CommClosedError is an OSError."""
 
 
 class Engine(WorkerPlugin):
