@@ -57,7 +57,7 @@ def test_the_table_is_that_of_the_evaluation(measured: dict[str, Any]) -> None:
         values, intervals = zip(*(_interval(metrics[name]) for name in names), strict=True)
         assert _cells(label) == [" / ".join(values), " / ".join(intervals)], label
     assert _cells("slice classifier, ROC AUC") == _interval(classifier["roc_auc"])
-    assert _cells("the refined segmentation's maximum probability of a slice, ROC AUC") == _interval(
+    assert _cells("the segmentation's maximum probability of a slice, ROC AUC") == _interval(
         metrics["maximum_probability"]["roc_auc"]
     )
     sensitivity = [
