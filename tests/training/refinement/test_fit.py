@@ -173,7 +173,7 @@ def test_an_unknown_setting_is_refused(runs: Path, data: Path, tmp_path: Path, c
     arguments = [runs / "fold1", "--segmentation-runs", str(runs / "fold{fold}"), "--folds", data / "folds.csv"]
     options = ["--cache", data / "cache", "--logits", tmp_path, "--run", tmp_path / "run", "--set", "stepz=2"]
     assert main(["refine", *map(str, [*arguments, *options])]) == 2
-    assert "A refiner has no setting 'stepz'. Choose one of" in capsys.readouterr().err
+    assert "The 3D correction network has no setting 'stepz'. Choose one of" in capsys.readouterr().err
 
 
 def _patient(slices: int = 10) -> StudyPatient:

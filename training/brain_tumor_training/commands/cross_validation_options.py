@@ -27,7 +27,7 @@ def add_cross_validation_options(parser: argparse.ArgumentParser) -> None:
         "--refine",
         nargs="*",
         metavar="ID=VALUE",
-        help="add to each fold's network a part that sees the study; its settings, such as steps=1000",
+        help="add a 3D correction network to each fold's network; its settings, such as steps=1000",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     add_running_options(parser)

@@ -20,9 +20,9 @@ def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "refine",
         parents=[common],
-        help="add to a trained network a part that sees the whole study",
-        description="Train a refiner: a small 3D network that corrects what the slices' network says, knowing the "
-        "whole study. It learns from what each fold's network says of its held-out patients. The result is a "
+        help="add to a trained network a 3D correction network, which sees the whole study",
+        description="Train a 3D correction network, which corrects what the slices' network says, knowing the whole "
+        "study. It learns from what each fold's network says of its held-out patients. The result is a "
         "finished run, to be calibrated, evaluated and exported; the same command goes on with an interrupted one.",
     )
     parser.add_argument("slices", type=Path, metavar="RUN", help="finished run of release_segmentation")

@@ -64,8 +64,8 @@ class HeldOutLogits:
                 return run
         raise InputError(
             f"No run held out the patient {name}.",
-            "Give the runs of all folds (--segmentation-runs 'RUNS/fold{fold}'): a refiner learns from what a network "
-            "says of patients that are new to it.",
+            "Give the runs of all folds (--segmentation-runs 'RUNS/fold{fold}'): a 3D correction network learns from "
+            "what a network says of patients that are new to it.",
         )
 
     def _key(self, run: RunFolder) -> str:

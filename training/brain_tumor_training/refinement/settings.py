@@ -65,5 +65,7 @@ def changed_settings(changes: Mapping[str, Any]) -> RefinementSettings:
     known = [one.name for one in fields(RefinementSettings)]
     for name in changes:
         if name not in known:
-            raise InputError(f"A refiner has no setting '{name}'.", f"Choose one of {', '.join(known)}.")
+            raise InputError(
+                f"The 3D correction network has no setting '{name}'.", f"Choose one of {', '.join(known)}."
+            )
     return replace(RefinementSettings(), **changes)
