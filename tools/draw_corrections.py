@@ -7,18 +7,15 @@ As draw_screenshot.py, which says what is Slicer's own here and what is not. The
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import slicer
-from draw_panels import COLOURS, TARGET, TIMEOUT_S, grab
-from draw_screenshot import MODULE_PATH, load_sample, segment
 from PIL import Image
+from sample_panel import TIMEOUT_S, beside, grab, segmented_sample, write_pictures
 from scene_views import NAMES, SceneViews
 
 from qt_shell import Shell
-from slicer_core_scene import makeScene
 
 VIEW_PX = 420
 SLICE = 12
@@ -27,17 +24,7 @@ SLICE = 12
 
 def draw(folder: Path) -> dict[str, Image.Image]:
     """The pictures by name."""
-    shell = Shell(MODULE_PATH, str(folder))
-    shell.app.testingEnabled = lambda: True  # the packages are those of this environment
-    scene = makeScene()
-    shell.begin()
-    load_sample(scene)
-    add_views(scene)
-    import BrainTumorSeg
-
-    panel = shell.open(BrainTumorSeg.BrainTumorSegWidget)
-    try:
-        segment(shell, panel)
+    with segmented_sample(folder, add_views) as (shell, panel, _scene):
         refine(shell, panel)
         panel.ui.advancedCollapsibleButton.collapsed = True
         refined = above(grab(shell, panel.ui.statusLabel), grab(shell, panel.ui.resultCollapsibleButton))
@@ -47,8 +34,6 @@ def draw(folder: Path) -> dict[str, Image.Image]:
         wait(shell, panel)
         more = grab(shell, panel.ui.moreCollapsibleButton)
         return {"refinement": refined, "classifier": beside(more, draw_slice(panel, folder))}
-    finally:
-        panel.cleanup()
 
 
 def add_views(scene: Any) -> None:
@@ -101,15 +86,5 @@ def above(upper: Image.Image, lower: Image.Image) -> Image.Image:
     return picture
 
 
-def beside(left: Image.Image, right: Image.Image) -> Image.Image:
-    """Two pictures side by side."""
-    picture = Image.new("RGB", (left.width + right.width, max(left.height, right.height)), left.getpixel((0, 0)))
-    picture.paste(left, (0, 0))
-    picture.paste(right, (left.width, 0))
-    return picture
-
-
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as made:
-        for name, picture in draw(Path(made)).items():
-            picture.quantize(COLOURS, Image.Quantize.FASTOCTREE).save(TARGET / f"{name}.png", optimize=True)
+    write_pictures(draw)

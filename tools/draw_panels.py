@@ -2,52 +2,32 @@
 
 python tools/draw_panels.py      writes docs/pictures/export.png and comparison.png
 
-As draw_screenshot.py, which says what is Slicer's own here and what is not. WIDTH is that of Slicer's narrowest panel.
+As draw_screenshot.py, which says what is Slicer's own here and what is not.
 """
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import slicer
-from draw_screenshot import MODULE_PATH, REPOSITORY, load_sample, segment
 from PIL import Image
+from sample_panel import TIMEOUT_S, beside, grab, segmented_sample, write_pictures
 from scene_views import SceneViews
 
 from qt_shell import Shell
-from slicer_core_scene import makeScene
 
-TARGET = REPOSITORY / "docs" / "pictures"
-WIDTH = 380
 VIEW_PX = 280
-TIMEOUT_S = 300.0
-_HEIGHT = 1600
-"""Room for everything that is unfolded; only the part is kept."""
-COLOURS = 256
-"""Enough for a panel and a slice; a picture of the guide is smaller than 60 kB."""
 
 
 def draw(folder: Path) -> dict[str, Image.Image]:
     """The pictures by name."""
-    shell = Shell(MODULE_PATH, str(folder))
-    shell.app.testingEnabled = lambda: True  # the packages are those of this environment
-    scene = makeScene()
-    shell.begin()
-    load_sample(scene)
-    import BrainTumorSeg
-
-    panel = shell.open(BrainTumorSeg.BrainTumorSegWidget)
-    try:
-        segment(shell, panel)
+    with segmented_sample(folder) as (shell, panel, scene):
         result = panel.ui.segmentationSelector.currentNode()
         reader = readers_outline(scene, result, panel.ui.flairSelector.currentNode())
         correct(shell, panel, result)
         return {"export": draw_export(shell, panel), "comparison": draw_comparison(shell, panel, reader, folder)}
-    finally:
-        panel.cleanup()
 
 
 def readers_outline(scene: Any, result: Any, flair: Any) -> Any:
@@ -96,26 +76,8 @@ def draw_comparison(shell: Shell, panel: Any, reader: Any, folder: Path) -> Imag
     reader.GetRASBounds(bounds)
     centre = [(bounds[2 * axis] + bounds[2 * axis + 1]) / 2 for axis in range(3)]
     views = SceneViews(slicer.mrmlScene, (VIEW_PX, VIEW_PX), folder)
-    view = views.slice("Axial", panel.ui.flairSelector.currentNode(), centre, zoom=1.5)
-    picture = Image.new("RGB", (text.width + view.width, max(text.height, view.height)), text.getpixel((0, 0)))
-    picture.paste(text, (0, 0))
-    picture.paste(view, (text.width, 0))
-    return picture
-
-
-def grab(shell: Shell, widget: Any) -> Image.Image:
-    """A part of the panel as it stands, at the narrowest width."""
-    shell.parent.resize(WIDTH, _HEIGHT)
-    for _ in range(20):
-        shell.app.processEvents()
-    with tempfile.TemporaryDirectory() as made:
-        widget.grab().save(str(Path(made) / "part.png"))
-        with Image.open(Path(made) / "part.png") as image:
-            return image.convert("RGB")
+    return beside(text, views.slice("Axial", panel.ui.flairSelector.currentNode(), centre, zoom=1.5))
 
 
 if __name__ == "__main__":
-    TARGET.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as made:
-        for name, picture in draw(Path(made)).items():
-            picture.quantize(COLOURS, Image.Quantize.FASTOCTREE).save(TARGET / f"{name}.png", optimize=True)
+    write_pictures(draw)

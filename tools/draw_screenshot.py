@@ -7,34 +7,23 @@ result is the released model's, in a real MRML scene, and the views are drawn by
 (scene_views.py). Slicer's window, menus and view bars around them are left out, and the picture says so itself.
 """
 
-# ruff: noqa: E402 - Qt reads the environment, and Python its path, before the imports below
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-os.environ["QT_SCALE_FACTOR"] = "1.25"
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(REPOSITORY / "BrainTumorSeg"), str(REPOSITORY / "tests")]
-
-import slicer
 from PIL import Image, ImageDraw, ImageFont
+from sample_panel import REPOSITORY, picture_of, segmented_sample
 from scene_views import SceneViews
 
 from qt_shell import Shell
-from slicer_core_scene import makeScene
 
 TARGET = REPOSITORY / "Screenshots" / "1.png"
-MODULE_PATH = REPOSITORY / "BrainTumorSeg" / "BrainTumorSeg.py"
 PANEL_WIDTH = 440
 """Before scaling; as wide as Slicer's module panel usually is."""
 VIEW_WIDTH_PX = 560
 BAR_PX = 26
-TIMEOUT_S = 600.0
 CAPTION = "Drawn outside Slicer by its own libraries, from the synthetic sample study. Not a medical device."
 # Slicer's own colours of its views.
 BARS = {"Axial": (243, 74, 51), "3D": (114, 123, 190), "Coronal": (110, 176, 75), "Sagittal": (237, 213, 76)}
@@ -42,54 +31,18 @@ BARS = {"Axial": (243, 74, 51), "3D": (114, 123, 190), "Coronal": (110, 176, 75)
 
 def draw(folder: Path) -> Image.Image:
     """The whole picture. Raises RuntimeError if the click brings no segmentation."""
-    shell = Shell(MODULE_PATH, str(folder))
-    shell.app.testingEnabled = lambda: True  # the packages are those of this environment
-    scene = makeScene()
-    shell.begin()
-    load_sample(scene)
-    import BrainTumorSeg
-
-    panel = shell.open(BrainTumorSeg.BrainTumorSegWidget)
-    try:
-        segment(shell, panel)
+    with segmented_sample(folder) as (shell, panel, scene):
         panel.ui.advancedCollapsibleButton.collapsed = False
         panel_picture = draw_panel(shell, folder)
         view_px = (VIEW_WIDTH_PX, (panel_picture.height - 3 * BAR_PX) // 2)
         return composed(panel_picture, draw_views(scene, panel, view_px, folder))
-    finally:
-        panel.cleanup()
-
-
-def load_sample(scene: Any) -> None:
-    """The study that Slicer's Sample Data module offers, under the names that it gives it there."""
-    from BrainTumorSegLib.application.sampleStudy import NAME, SHA256, nodeName
-
-    for sequence in SHA256:
-        storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
-        storage.SetFileName(str(MODULE_PATH.parent / "Resources" / "SampleStudy" / f"{NAME}_{sequence}.nii.gz"))
-        storage.SetCenterImage(False)
-        node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", nodeName(sequence))
-        storage.ReadData(node)
-        node.CreateDefaultDisplayNodes()
-
-
-def segment(shell: Shell, panel: Any) -> None:
-    """Find the inputs, click, wait, and show the surface."""
-    panel.ui.guessButton.click()
-    panel.ui.segmentButton.click()
-    shell.processEventsUntil(lambda: not panel.controller.isRunning, TIMEOUT_S)
-    if panel.ui.measurementsTable.rowCount == 0:
-        raise RuntimeError(f"The click brought no segmentation: {panel.ui.statusLabel.text}")
 
 
 def draw_panel(shell: Shell, folder: Path) -> Image.Image:
     """The panel as it stands, no higher than it must be."""
     shell.parent.resize(PANEL_WIDTH, 0)
     shell.app.processEvents()
-    path = folder / "panel.png"
-    shell.parent.grab().save(str(path))
-    with Image.open(path) as image:
-        return image.convert("RGB")
+    return picture_of(shell.parent, folder)
 
 
 def draw_views(scene: Any, panel: Any, view_px: tuple[int, int], folder: Path) -> dict[str, Image.Image]:
