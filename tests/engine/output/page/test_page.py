@@ -14,6 +14,7 @@ from PIL import Image
 
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.measurement.result import Result
+from BrainTumorSegLib.engine.output.axis import round_ceiling
 from BrainTumorSegLib.engine.output.page.content import MOST_LESIONS, PageRequest
 from BrainTumorSegLib.engine.output.page.page import save_page
 from BrainTumorSegLib.engine.output.report import build_report
@@ -85,6 +86,15 @@ def test_page_says_what_was_found_by_what_and_that_it_is_no_diagnosis(tmp_path: 
         assert expected in words
     assert "ab" * 32 in re.sub(r"\s", "", words)
     assert found.review[0].sentence in words
+
+
+@both
+def test_strip_has_round_axes_and_says_what_its_marks_are(tmp_path: Path, ending: str) -> None:
+    found = result()
+    words = written(tmp_path, ending, request(found))
+    top = round_ceiling(max(each.area_mm2 for each in found.slices))
+    for expected in ("to review", "below the dashed line", f"{top:,.4g}", f"{top / 2:,.4g}"):
+        assert expected in words
 
 
 @both

@@ -20,7 +20,6 @@ from BrainTumorSegLib.engine.output.preview.slices import (
     tile,
     windowed,
 )
-from BrainTumorSegLib.engine.output.preview.strip import round_ceiling
 from BrainTumorSegLib.engine.output.preview.style import OUTLINE
 from BrainTumorSegLib.engine.study.geometry import Geometry, Volume
 from result_phantoms import AXIAL, GRIDS, SAGITTAL, ellipsoid, grid, phantom_result
@@ -168,14 +167,6 @@ def test_one_bright_speck_does_not_darken_the_head() -> None:
     slices = np.random.default_rng(0).uniform(0, 200, (3, 50, 50)).astype(np.float32)
     slices[0, 0, 0] = 1e6
     assert windowed(slices).mean() > 100
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(0.0, 0.0), (0.7, 0.8), (1.0, 1.0), (99.0, 100.0), (1010.0, 1200.0), (2404.0, 3000.0), (9001.0, 10000.0)],
-)
-def test_axis_of_areas_ends_at_a_round_number(value: float, expected: float) -> None:
-    assert round_ceiling(value) == pytest.approx(expected)
 
 
 def test_sides_can_be_read_on_bright_skull() -> None:

@@ -83,6 +83,11 @@ class PageContent:
     corrected_by: str | None
     footer: str
 
+    @property
+    def marked(self) -> tuple[int, ...]:
+        """The slices to review, from 0."""
+        return tuple(number - 1 for number, _ in self.to_review)
+
 
 LESION_HEADS = ("No.", "Volume, mL", "Longest in 3D, mm", "In one slice, mm", "Slices")
 

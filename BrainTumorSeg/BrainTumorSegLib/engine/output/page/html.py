@@ -84,7 +84,7 @@ def _svg(content: PageContent) -> str:
     """The strip, without the XML prologue that has no place inside HTML."""
     from reportlab.graphics import renderSVG
 
-    text: str = renderSVG.drawToString(strip_drawing(content.slices, content.gate, *_STRIP_PT))
+    text: str = renderSVG.drawToString(strip_drawing(content.slices, content.gate, content.marked, *_STRIP_PT))
     return text[text.index("<svg") :]
 
 

@@ -71,7 +71,7 @@ def _story(content: PageContent, width: float) -> list[Flowable]:
         Spacer(1, _GAP_PT),
         _pictures(content, width),
         Spacer(1, _GAP_PT),
-        strip_drawing(content.slices, content.gate, width, _STRIP_PT),
+        strip_drawing(content.slices, content.gate, content.marked, width, _STRIP_PT),
         Spacer(1, 4),
         _columns(left, right, half),
     ]

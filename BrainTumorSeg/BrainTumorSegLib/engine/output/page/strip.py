@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from BrainTumorSegLib.engine.measurement.result import SliceScore
-from BrainTumorSegLib.engine.output.page.ink import AREA, BAR, BAR_SKIPPED, DOUBT, INK, QUIET, RULE, Ink
+from BrainTumorSegLib.engine.output.axis import numbered, round_ceiling
+from BrainTumorSegLib.engine.output.page.ink import AREA, BAR, BAR_SKIPPED, DOUBT, INK, QUIET, REVIEW, RULE, Ink
 
 if TYPE_CHECKING:
     from reportlab.graphics.shapes import Drawing
@@ -16,8 +18,13 @@ _LEFT_PT, _RIGHT_PT, _TOP_PT, _BOTTOM_PT = 20.0, 30.0, 14.0, 12.0
 _MOST_TICKS = 24
 
 
-def strip_drawing(slices: tuple[SliceScore, ...], gate: float, width_pt: float, height_pt: float) -> Drawing:
-    """The strip, in points: slices from left (lowest) to right, probability on the left axis, mm2 on the right."""
+def strip_drawing(
+    slices: tuple[SliceScore, ...], gate: float, to_review: Sequence[int], width_pt: float, height_pt: float
+) -> Drawing:
+    """The strip, in points: slices from left (lowest) to right, probability on the left axis, mm2 on the right.
+
+    to_review: slices, from 0, that get a mark.
+    """
     from reportlab.graphics.shapes import Drawing
 
     drawing = Drawing(width_pt, height_pt)
@@ -27,6 +34,7 @@ def strip_drawing(slices: tuple[SliceScore, ...], gate: float, width_pt: float, 
     plot.gate(gate)
     plot.area()
     plot.doubts()
+    plot.review(to_review)
     plot.numbers()
     plot.legend()
     return drawing
@@ -41,15 +49,15 @@ class _Plot:
         self._left, self._right = _LEFT_PT, width - _RIGHT_PT
         self._bottom, self._top = _BOTTOM_PT, height - _TOP_PT
         self._pitch = (self._right - self._left) / len(slices)
-        self._largest_mm2 = max(one.area_mm2 for one in slices)
+        self._top_mm2 = round_ceiling(max(one.area_mm2 for one in slices))
 
     def axes(self) -> None:
         for level in (0.0, 0.5, 1.0):
             y = self._y(level)
             self._line([self._left, y, self._right, y], RULE, 0.5)
             self._text(self._left - 3, y - 2, f"{level:g}", QUIET, "end")
-            if self._largest_mm2 > 0:
-                self._text(self._right + 3, y - 2, f"{level * self._largest_mm2:,.0f}", AREA, "start")
+            if self._top_mm2 > 0:
+                self._text(self._right + 3, y - 2, f"{level * self._top_mm2:,.4g}", AREA, "start")
 
     def bars(self) -> None:
         from reportlab.graphics.shapes import Rect
@@ -69,8 +77,8 @@ class _Plot:
             self._line([self._left, self._y(gate), self._right, self._y(gate)], INK, 0.6, (2.0, 2.0))
 
     def area(self) -> None:
-        if self._largest_mm2 > 0:
-            points = [(self._x(one.index), self._y(one.area_mm2 / self._largest_mm2)) for one in self._slices]
+        if self._top_mm2 > 0:
+            points = [(self._x(one.index), self._y(one.area_mm2 / self._top_mm2)) for one in self._slices]
             self._line([part for point in points for part in point], AREA, 1.4)
 
     def doubts(self) -> None:
@@ -81,12 +89,18 @@ class _Plot:
                 place = self._x(one.index), self._y(one.mean_uncertainty)
                 self._drawing.add(Circle(*place, 1.5, fillColor=_colour(DOUBT), strokeColor=None))
 
+    def review(self, indices: Sequence[int]) -> None:
+        """A block below each slice that needs a second look."""
+        from reportlab.graphics.shapes import Rect
+
+        half = 0.35 * self._pitch
+        for index in indices:
+            place = (self._x(index) - half, self._bottom - 3, 2 * half, 2)
+            self._drawing.add(Rect(*place, fillColor=_colour(REVIEW), strokeColor=None))
+
     def numbers(self) -> None:
-        count = len(self._slices)
-        step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 1000) if count <= step * _MOST_TICKS or step == 1000)
-        for index in range(count):
-            if index == 0 or (index + 1) % step == 0:
-                self._text(self._x(index), self._bottom - 8, f"{index + 1}", QUIET, "middle")
+        for index in numbered(len(self._slices), _MOST_TICKS):
+            self._text(self._x(index), self._bottom - 10, f"{index + 1}", QUIET, "middle")
 
     def legend(self) -> None:
         from reportlab.graphics.shapes import Rect
@@ -95,15 +109,16 @@ class _Plot:
         x = self._left
         entries = [
             ("probability of tumour in the slice", BAR),
-            ("left out as clear", BAR_SKIPPED),
+            ("left out: below the dashed line", BAR_SKIPPED),
             ("mean uncertainty, bits", DOUBT),
+            ("to review", REVIEW),
             ("outlined area, mm² (right)", AREA),
         ]
         for text, ink in entries:
             self._drawing.add(Rect(x, self._top + 6, 5, 5, fillColor=_colour(ink), strokeColor=None))
             self._text(x + 7, self._top + 6.2, text, INK, "start")
             x += 18 + stringWidth(text, FONT, _SIZE_PT)
-        self._text(self._right, self._top + 6.2, "axial slices, lowest first", QUIET, "end")
+        self._text(self._right, self._top + 6.2, "lowest slice first", QUIET, "end")
 
     def _x(self, index: int) -> float:
         return self._left + (index + 0.5) * self._pitch

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from PIL import Image, ImageDraw
 
 from BrainTumorSegLib.engine.measurement.result import Result, SliceScore
 from BrainTumorSegLib.engine.measurement.review_order import worth_a_look
+from BrainTumorSegLib.engine.output.axis import numbered, round_ceiling
 from BrainTumorSegLib.engine.output.preview.style import (
     BAR,
     BAR_SKIPPED,
@@ -25,7 +24,6 @@ from BrainTumorSegLib.engine.output.preview.style import (
 
 _LEFT_PX, _RIGHT_PX, _TOP_PX, _BOTTOM_PX = 64, 96, 42, 44
 _MOST_TICKS = 20
-_ROUND_STEPS = (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10)
 
 
 def strip(result: Result, shown: tuple[SliceScore, ...], size: tuple[int, int]) -> Image.Image:
@@ -43,14 +41,6 @@ def strip(result: Result, shown: tuple[SliceScore, ...], size: tuple[int, int]) 
     plot.note(result.slices, shown)
     plot.legend(result.settings.gate)
     return picture
-
-
-def round_ceiling(value: float) -> float:
-    """The smallest number with a round half that is at least ``value``: 2,404 gives 3,000, 0 gives 0."""
-    if value <= 0:
-        return 0.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in _ROUND_STEPS if step * power >= value)
 
 
 class _Plot:
@@ -104,17 +94,11 @@ class _Plot:
 
     def numbers(self, shown: set[int]) -> None:
         """Slice numbers from 1: those of the pictures above, and every few others."""
-        step = next(
-            step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500) if self._slices <= step * _MOST_TICKS or step == 500
-        )
-        for index in range(self._slices):
-            if index in shown:
-                x = self._centre(index)
-                self._draw.polygon(
-                    [(x - 4, self._bottom + 14), (x + 4, self._bottom + 14), (x, self._bottom + 9)], fill=TEXT
-                )
-            if index == 0 or (index + 1) % step == 0:
-                self._write((self._centre(index), self._bottom + 17), f"{index + 1}", QUIET, "ma")
+        for index in shown:
+            x, top = self._centre(index), self._bottom + 9
+            self._draw.polygon([(x - 4, top + 5), (x + 4, top + 5), (x, top)], fill=TEXT)
+        for index in numbered(self._slices, _MOST_TICKS):
+            self._write((self._centre(index), self._bottom + 17), f"{index + 1}", QUIET, "ma")
 
     def note(self, scores: tuple[SliceScore, ...], shown: tuple[SliceScore, ...]) -> None:
         """Which slices are among the pictures; brighter where slices with tumour are not."""
