@@ -20,8 +20,10 @@ demo: $(READY) ## Make a synthetic study, segment it, say where the results are
 	  --t1c demo/study/t1c.nii.gz --output demo/tumour.seg.nrrd --probability demo/probability.nrrd \
 	  --report demo/report.json --preview demo/preview.png
 
+# In the files' own order. Else those with the most tests come first and the longest, which have few, last: then one core
+# waits for the other.
 test: $(READY) ## The whole test suite
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # uv resolves for an Intel Mac, whose floors are the lowest. On Linux PyPI's torch 2.2.2 brings its CUDA libraries along, and
 # the doctor rightly says that it does not fit there.

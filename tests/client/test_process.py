@@ -16,6 +16,7 @@ from BrainTumorSegLib import __version__
 from BrainTumorSegLib.client.process import Event, WorkerProcess
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from command import COMMAND, child_environment
+from pace import pace
 
 Start = Callable[[list[str]], WorkerProcess]
 
@@ -54,7 +55,7 @@ def script(text: str) -> list[str]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + 20
+    give_up_at = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < give_up_at
         time.sleep(0.01)
@@ -121,7 +122,7 @@ def test_nothing_blocks_when_the_child_does_not_answer(start: Start) -> None:
     for _ in range(100):
         assert process.poll() == []
     process.kill()
-    assert time.perf_counter() - started < 1.0
+    assert time.perf_counter() - started < pace()
 
 
 def test_dead_child_is_a_crash_with_exit_code_and_last_words(start: Start) -> None:

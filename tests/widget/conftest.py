@@ -55,6 +55,22 @@ def slow_engine(shell: Any, module: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("SLOW_ENGINE", raising=False)
 
 
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Any]:
+    """The engine processes that are kept from test to test."""
+    from kept_engine import KeptEngines
+
+    kept = KeptEngines(str(SLOW_ENGINE))
+    yield kept
+    kept.end()
+
+
+@pytest.fixture
+def kept_engine(module: Any, engines: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what comes after a segmentation: they share engine processes, which are real all the same."""
+    monkeypatch.setattr(module, "WorkerProcess", engines.make)
+
+
 @pytest.fixture
 def panel(shell: Any, module: Any, slow_engine: None) -> Iterator[Any]:
     """The opened module over the slow engine, its models taken as installed."""

@@ -17,6 +17,8 @@ from BrainTumorSegLib.scene.provenance import ownSegmentIds
 from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 from head_phantom import head
 
+pytestmark = pytest.mark.usefixtures("kept_engine")
+
 SPACING_KJI_MM = (3.0, 1.5, 1.5)
 
 

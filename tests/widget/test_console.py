@@ -16,6 +16,8 @@ import slicer
 from BrainTumorSegLib.engine.errors import Cancelled, InputError, MemoryExhaustedError
 from BrainTumorSegLib.jobs.activity import State
 
+pytestmark = pytest.mark.usefixtures("kept_engine")
+
 
 @pytest.fixture
 def logic(shell: Any, module: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:

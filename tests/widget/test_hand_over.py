@@ -23,6 +23,8 @@ from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 from dicom_series import write_series
 from head_phantom import head
 
+pytestmark = pytest.mark.usefixtures("kept_engine")
+
 STEM = "FLAIR_segmentation"
 RESULT_FILES = {f"{STEM}{ending}" for ending in (".seg.nrrd", "_lesions.csv", "_slices.csv", ".json")}
 BOXES = ("Result", "Pdf", "Html", "Dicom")

@@ -13,6 +13,8 @@ from BrainTumorSegLib.scene.provenance import isEdited, ownSegmentIds, tumourSeg
 from BrainTumorSegLib.scene.remeasure import followEdits, isMeasured, tumourMask
 from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 
+pytestmark = pytest.mark.usefixtures("kept_engine")
+
 
 @pytest.fixture
 def result(panel: Any, study: dict[str, Any], segmented: Any) -> Any:

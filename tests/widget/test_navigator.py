@@ -15,6 +15,8 @@ from BrainTumorSegLib.scene.ownNodes import SLICE_SCORES, partOf
 from BrainTumorSegLib.scene.resultTables import sliceScoresOf
 from BrainTumorSegLib.scene.review import VolumeSlices, reviewedSlices, reviewOf, shownIndex
 
+pytestmark = pytest.mark.usefixtures("kept_engine")
+
 
 @pytest.fixture
 def view(scene: Any) -> Any:

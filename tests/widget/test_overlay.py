@@ -13,6 +13,8 @@ import vtk
 from BrainTumorSegLib.engine.measurement.lesions import binary_entropy
 from BrainTumorSegLib.scene.ownNodes import PROBABILITY, partOf
 
+pytestmark = pytest.mark.usefixtures("kept_engine")
+
 
 @pytest.fixture
 def composite(scene: Any, study: dict[str, Any]) -> Any:

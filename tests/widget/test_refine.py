@@ -18,6 +18,8 @@ from BrainTumorSegLib.scene.remeasure import isMeasured, tumourMask
 from BrainTumorSegLib.scene.review import setReviewed
 from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 
+pytestmark = pytest.mark.usefixtures("kept_engine")
+
 MISSED = np.zeros((18, 24, 26), bool)
 MISSED[14:17, 4:12, 4:12] = True
 """A part of the tumour that is too dark for the engine of these tests, which finds the bright ball alone."""

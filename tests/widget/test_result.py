@@ -20,6 +20,8 @@ from BrainTumorSegLib.scene.remeasure import isMeasured
 from BrainTumorSegLib.scene.review import VolumeSlices, shownIndex, showSlice
 from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 
+pytestmark = pytest.mark.usefixtures("kept_engine")
+
 
 @pytest.fixture
 def result(segmented: Any, scene: Any) -> Any:

@@ -11,6 +11,8 @@ from PySide6 import QtCore, QtWidgets
 
 from BrainTumorSegLib.widget.labels import write
 
+pytestmark = pytest.mark.usefixtures("kept_engine")
+
 MODULE_PANEL_PX = {768: 450, 960: 640}
 """Height that Slicer's module panel has in a window of so many pixels, its Data Probe open: seen in a real Slicer."""
 

@@ -12,6 +12,8 @@ import slicer
 from BrainTumorSegLib.engine.errors import InputError, Remedy
 from BrainTumorSegLib.jobs.settings import JobSettings
 
+pytestmark = pytest.mark.usefixtures("kept_engine")
+
 
 @pytest.fixture
 def settings(panel: Any) -> Any:

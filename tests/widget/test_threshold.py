@@ -20,6 +20,8 @@ from BrainTumorSegLib.scene.provenance import isEdited, ownSegmentIds
 from BrainTumorSegLib.scene.remeasure import geometryOf, isMeasured
 from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 
+pytestmark = pytest.mark.usefixtures("kept_engine")
+
 PRESS, RELEASE = QtCore.QEvent.Type.KeyPress, QtCore.QEvent.Type.KeyRelease
 
 

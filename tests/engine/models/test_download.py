@@ -16,6 +16,7 @@ from BrainTumorSegLib.engine.models.download import DownloadSettings, bring_file
 from BrainTumorSegLib.engine.models.index import ModelEntry
 from BrainTumorSegLib.engine.networks.registry import Task
 from model_server import ModelServer, make_certificate, make_content, make_entry, proxying, serving
+from pace import pace
 
 CONTENT = make_content(200_000)
 QUICK = DownloadSettings(connect_timeout_s=2, read_timeout_s=0.3, attempts=2)
@@ -294,7 +295,7 @@ def test_a_cancel_is_seen_while_the_server_stalls(server: ModelServer, tmp_path:
             DownloadSettings(read_timeout_s=30),
             is_cancelled=lambda: time.monotonic() - began > 0.5,
         )
-    assert time.monotonic() - began < 5  # the server would stall for 30 s
+    assert time.monotonic() - began < 15  # the server would stall for 30 s
 
 
 def test_a_cancel_is_seen_during_the_wait_before_a_retry(server: ModelServer, tmp_path: Path) -> None:
@@ -302,7 +303,7 @@ def test_a_cancel_is_seen_during_the_wait_before_a_retry(server: ModelServer, tm
     began = time.monotonic()
     with pytest.raises(Cancelled):
         bring(server.address, tmp_path, DownloadSettings(attempts=9), is_cancelled=lambda: len(server.requests) > 0)
-    assert time.monotonic() - began < 1  # pooch waits for a second
+    assert time.monotonic() - began < pace()  # pooch waits for a second
     time.sleep(1.5)
     assert len(server.requests) == 1  # and nobody asks again
 

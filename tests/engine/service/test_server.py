@@ -67,11 +67,11 @@ def test_ping_is_answered_with_the_version(child: Child) -> None:
 def test_shutdown_is_answered_and_ends_the_process_well(child: Child) -> None:
     child.send({"id": "9", "command": "shutdown"})
     assert child.receive() == {"id": "9", "event": "done"}
-    assert child.process.wait(timeout=20) == 0
+    assert child.process.wait(timeout=60) == 0
 
 
 def test_end_of_input_ends_the_process_well(child: Child) -> None:
-    out, err = child.process.communicate(timeout=20)
+    out, err = child.process.communicate(timeout=60)
     assert (child.process.returncode, out, err) == (0, "", "")
 
 
@@ -189,12 +189,12 @@ class Server:
     def end(self) -> list[dict[str, Any]]:
         """Close the input, wait for the end, and return all events."""
         self.requests.close()
-        self.thread.join(timeout=20)
+        self.thread.join(timeout=60)
         assert not self.thread.is_alive()
         return [json.loads(line) for line in self.events.getvalue().splitlines()]
 
     def wait_for(self, text: str) -> None:
-        give_up_at = time.monotonic() + 20
+        give_up_at = time.monotonic() + 60
         while text not in self.events.getvalue():
             assert time.monotonic() < give_up_at, f"{text} never came: {self.events.getvalue()}"
             time.sleep(0.005)
@@ -202,7 +202,7 @@ class Server:
 
 def until_cancelled(_request: Request, send: Send, is_cancelled: Callable[[], bool]) -> None:
     send("progress", stage="segment", fraction=0.5)
-    give_up_at = time.monotonic() + 20
+    give_up_at = time.monotonic() + 60
     while not is_cancelled():
         assert time.monotonic() < give_up_at
         time.sleep(0.005)
@@ -320,7 +320,7 @@ def test_an_id_can_be_used_again_as_soon_as_its_last_event_is_out() -> None:
                 again.set()
                 os.write(write_end, b'{"id": "1", "command": "work"}\n')
                 # The reading thread takes it now: the event's own lock is held, so no answer can tell when.
-                give_up_at = time.monotonic() + 20
+                give_up_at = time.monotonic() + 60
                 while len(seen) < 2 and time.monotonic() < give_up_at:
                     time.sleep(0.005)
                 os.close(write_end)
@@ -364,7 +364,7 @@ def test_reader_that_went_away_ends_the_server() -> None:
 
     thread = threading.Thread(target=serve, args=(io.BytesIO(b'{"id": "1", "command": "ping"}\n'), Gone(), {}))
     thread.start()
-    thread.join(timeout=20)
+    thread.join(timeout=60)
     assert not thread.is_alive()
 
 
