@@ -12,12 +12,14 @@ from typing import Any
 
 import slicer
 from PIL import Image
-from sample_panel import TIMEOUT_S, beside, grab, segmented_sample, write_pictures
+from sample_panel import TIMEOUT_S, grab, segmented_sample, write_pictures
 from scene_views import NAMES, SceneViews
 
 from qt_shell import Shell
 
-VIEW_PX = 420
+VIEW_PX = 400
+INSET_PX = 11
+"""As far from the edge as the controls stand."""
 SLICE = 12
 """Of the sample, from 0: the outline is too large there."""
 
@@ -27,13 +29,13 @@ def draw(folder: Path) -> dict[str, Image.Image]:
     with segmented_sample(folder, add_views) as (shell, panel, _scene):
         refine(shell, panel)
         panel.ui.advancedCollapsibleButton.collapsed = True
-        refined = above(grab(shell, panel.ui.statusLabel), grab(shell, panel.ui.resultCollapsibleButton))
+        refined = above(inset(grab(shell, panel.ui.statusLabel)), grab(shell, panel.ui.resultCollapsibleButton))
         panel.ui.moreCollapsibleButton.collapsed = False
         panel.ui.overlayComboBox.currentIndex = 2
         panel.ui.overlayButton.click()
         wait(shell, panel)
         more = grab(shell, panel.ui.moreCollapsibleButton)
-        return {"refinement": refined, "classifier": beside(more, draw_slice(panel, folder))}
+        return {"refinement": refined, "classifier": above(more, draw_slice(panel, folder))}
 
 
 def add_views(scene: Any) -> None:
@@ -76,6 +78,13 @@ def wait(shell: Shell, panel: Any) -> None:
     shell.processEventsUntil(lambda: not panel.controller.isRunning, TIMEOUT_S)
     if panel.logic.session.process is None or shell.dialogs.shown:
         raise RuntimeError(f"{panel.ui.statusLabel.text} {shell.dialogs.shown}")
+
+
+def inset(text: Image.Image) -> Image.Image:
+    """A line of the panel that begins where its controls do."""
+    picture = Image.new("RGB", (text.width, text.height + INSET_PX), text.getpixel((0, 0)))
+    picture.paste(text, (INSET_PX, INSET_PX // 2))
+    return picture
 
 
 def above(upper: Image.Image, lower: Image.Image) -> Image.Image:
