@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from BrainTumorSegLib.engine.files import atomic_path, atomic_paths
+import killed_writers
+from BrainTumorSegLib.engine.files import atomic_path
 from BrainTumorSegLib.engine.temporary import (
     TEMPORARY_PREFIX,
     Move,
@@ -20,99 +21,32 @@ from BrainTumorSegLib.engine.temporary import (
     temporary_beside,
     write_journals,
 )
+from killed_writers import CLEARING, NAMES, clear_by_next_run, contents, in_child, temporaries, write_set
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked child; Windows has no fork")
 
-NAMES = ("tumour.seg.nrrd", "report.json", "preview.png")
-FILE_EVENTS = {"open", "os.rename", "os.link", "os.remove"}
 
-
-def in_child(work: Callable[[], None]) -> int:
-    """Does it in a process of its own; returns its exit status, negative where it was killed."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-        except BaseException:  # noqa: BLE001 - the status tells
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def killed_before(count: int, work: Callable[[], None]) -> Callable[[], None]:
-    """The work, ended by SIGKILL before its file operation number ``count``."""
-
-    def run() -> None:
-        left = count
-
-        def watch(event: str, _arguments: object) -> None:
-            nonlocal left
-            if event in FILE_EVENTS:
-                left -= 1
-                if left < 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(watch)
-        work()
-
-    return run
-
-
-def contents(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in folder.iterdir() if not path.name.startswith(TEMPORARY_PREFIX)}
-
-
-def temporaries(folder: Path) -> list[str]:
-    return sorted(name for name in os.listdir(folder) if name.startswith(TEMPORARY_PREFIX))
-
-
-def write_set(folder: Path, text: str) -> None:
-    with atomic_paths([folder / name for name in NAMES]) as paths:
-        for path in paths:
-            path.write_text(text)
-
-
-def clear_by_next_run(folder: Path) -> None:
-    with atomic_path(folder / "another.txt") as path:
-        path.write_text("")
-    (folder / "another.txt").unlink()
-
-
-@pytest.fixture(params=[True, False], ids=["hard links", "no hard links"])
-def links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """With and without hard links, which some disks don't have."""
-    if not request.param:
-
-        def refuse(*_paths: object) -> None:
-            raise OSError("no links here")
-
-        monkeypatch.setattr(os, "link", refuse)
-    return request.param
-
-
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])  # which some disks don't have
 @pytest.mark.parametrize("earlier", [(), NAMES, NAMES[:2]], ids=["first", "again", "one more"])
-@pytest.mark.parametrize("clear", [clear_leftovers, clear_by_next_run], ids=["cleared", "next run"])
+@pytest.mark.parametrize("clear", list(CLEARING))
 def test_killed_anywhere_a_set_is_whole_or_the_earlier_one(
-    tmp_path: Path, links: bool, earlier: tuple[str, ...], clear: Callable[[Path], object]
+    tmp_path: Path, links: bool, earlier: tuple[str, ...], clear: str
 ) -> None:
     old, new = dict.fromkeys(earlier, "old"), dict.fromkeys(NAMES, "new")
-    outcomes = []
-    for count in range(200):
-        folder = tmp_path / str(count)
-        folder.mkdir()
-        for name in earlier:
-            (folder / name).write_text("old")
-        status = in_child(killed_before(count, lambda folder=folder: write_set(folder, "new")))
+    wanted = {"folder": str(tmp_path), "links": links, "earlier": earlier, "clear": clear}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, killed_writers.__file__, json.dumps(wanted)]
+    ends = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+    *killed, last = (end["status"] for end in ends)
+    assert set(killed) == {-signal.SIGKILL}
+    assert last == 0, "the last child was let be"
+    for end in ends:
         if links:
-            assert set(contents(folder)) >= set(earlier), "no earlier file is gone from its name for a moment"
-        clear(folder)
-        assert contents(folder) in (old, new)
-        assert temporaries(folder) == []
-        outcomes.append(contents(folder) == new)
-        if status == 0:
-            break
-        assert status == -signal.SIGKILL
-    assert outcomes[-1], "the last child was let be"
+            assert set(end["left"]) >= set(earlier), "no earlier file is gone from its name for a moment"
+        assert end["cleared"] in (old, new)
+        assert end["temporaries"] == []
+    outcomes = [end["cleared"] == new for end in ends]
+    assert outcomes[-1]
     assert outcomes == sorted(outcomes), "from one point on, the new set"
     assert outcomes.count(True) > len(NAMES), "killed between the renames too"
 
