@@ -31,9 +31,14 @@ def _study(lesion: bool = True) -> Study:
     return Study(flair, Geometry((100, 120, 10), (0.9, 0.9, 5.0), (10.0, -20.0, 5.0), (1, 0, 0, 0, 1, 0, 0, 0, 1)))
 
 
+@pytest.fixture(scope="module")
+def bright_model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return bright_flair_model(tmp_path_factory.mktemp("models"))
+
+
 @pytest.fixture
-def segmenter(tmp_path: Path) -> Segmenter:
-    return Segmenter(bright_flair_model(tmp_path), CPU)
+def segmenter(bright_model: Model) -> Segmenter:
+    return Segmenter(bright_model, CPU)
 
 
 def test_the_bright_lesion_is_outlined_voxel_by_voxel(segmenter: Segmenter) -> None:
