@@ -27,15 +27,16 @@ test: $(READY) ## The whole test suite
 
 # uv resolves for an Intel Mac, whose floors are the lowest. On Linux PyPI's torch 2.2.2 brings its CUDA libraries along, and
 # the doctor rightly says that it does not fit there.
-test-floors: $(READY) ## The engine's tests with the oldest packages that work (downloads 2.5 GB on Linux)
+test-floors: $(READY) ## The engine's tests and result with the oldest packages that work (downloads 2.5 GB on Linux)
 	@test -x $(FLOORS)/python || $(PYTHON) -m venv .venv-floors
 	@$(BIN)/uv pip compile pyproject.toml --resolution lowest-direct --python-platform x86_64-apple-darwin --quiet \
 	  --python-version "$$($(FLOORS)/python -c 'import platform; print(platform.python_version())')" --output-file .venv-floors/floors.txt
 	@$(FLOORS)/python -m pip install -qq --disable-pip-version-check -r .venv-floors/floors.txt \
-	  distributed jsonschema pytest pytest-timeout "PySide6-Essentials<6.12" "slicer-core==5.13.*"
+	  distributed jsonschema pypdfium2 pytest pytest-timeout "PySide6-Essentials<6.12" "slicer-core==5.13.*"
 	@$(FLOORS)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
 	@$(FLOORS)/python -m pytest tests/engine tests/client tests/jobs \
 	  --deselect tests/engine/service/test_doctor.py::test_a_machine_that_can_do_everything_has_no_problem
+	@$(BIN)/python benchmarks/versions.py $(FLOORS)/python
 
 lint: $(READY) ## Formatting, lint and types, changing nothing
 	@$(BIN)/ruff format --check .

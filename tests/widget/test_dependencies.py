@@ -150,3 +150,23 @@ def test_nothing_is_installed_while_slicer_tests(
     monkeypatch.setattr(shell.app, "testingEnabled", lambda: True)
     assert ensure() == ""
     assert computer.calls == []
+
+
+def test_torch_stays_out_even_if_an_installer_imports_it(shell: object) -> None:
+    from BrainTumorSegLib.application.dependencies import torchStaysOut
+
+    loaded = sys.modules.pop("torch", None)
+    try:
+        with torchStaysOut():
+            importlib.import_module("torch")
+        assert "torch" not in sys.modules
+    finally:
+        if loaded is not None:
+            sys.modules["torch"] = loaded
+
+
+def test_every_other_error_of_an_installer_passes(shell: object) -> None:
+    from BrainTumorSegLib.application.dependencies import torchStaysOut
+
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"), torchStaysOut():
+        importlib.import_module("no_such_package")
