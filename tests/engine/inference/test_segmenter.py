@@ -20,10 +20,10 @@ CPU = Compute(torch.device("cpu"), torch.float32, "CPU")
 
 
 def _study(lesion: bool = True) -> Study:
-    """A round head of 100 with dark fluid and a lesion of 180 (normalised 0.8) in slices 3-5 of 10."""
+    """A round head of 100 with skull, dark fluid and a lesion of 180 (normalised 0.8) in slices 3-5 of 10."""
     z, y, x = np.mgrid[:10, -60:60, -50:50]
-    head = x**2 + y**2 < 45**2
-    flair = np.where(head, 100.0, 0.0).astype(np.float32)
+    radius = np.hypot(x, y)
+    flair = np.where((radius < 45) & ~((radius > 35) & (radius < 40)), 100.0, 0.0).astype(np.float32)
     ball = ((z - 4) / 1.5) ** 2 + ((y + 10) / 12) ** 2 + ((x - 15) / 9) ** 2 < 1
     flair[(x + 20) ** 2 + y**2 < 64] = 1
     if lesion:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from BrainTumorSegLib.engine.errors import Cancelled
+from BrainTumorSegLib.engine.inference.appearance import Appearance
 from BrainTumorSegLib.engine.inference.device import Compute, choose
 from BrainTumorSegLib.engine.inference.preprocessing import AxialSlices, prepare
 from BrainTumorSegLib.engine.inference.refinement import LOGIT_LIMIT, refine
@@ -23,7 +24,7 @@ from BrainTumorSegLib.engine.measurement.measure import Measures, measure
 from BrainTumorSegLib.engine.measurement.result import Result
 from BrainTumorSegLib.engine.models.loading import Model, load_model
 from BrainTumorSegLib.engine.models.store import ModelStore
-from BrainTumorSegLib.engine.networks.inputs import SIZE_PX
+from BrainTumorSegLib.engine.networks.inputs import SEQUENCES, SIZE_PX
 from BrainTumorSegLib.engine.settings import SegmentSettings, UsedSettings
 from BrainTumorSegLib.engine.study.study import Study
 
@@ -90,13 +91,13 @@ class Segmenter:
         watch = _Stopwatch(on_progress, is_cancelled)
         with watch.stage("preprocess"):
             slices = prepare(study)
+            unlike = _unlike_training(slices)
         with watch.stage("classify") as on_fraction:
             scores = self._classify_slices(slices, on_fraction, is_cancelled)
         chosen = through_gate(scores, used.gate, slices.neighbour_step, len(slices))
         with watch.stage("segment") as on_fraction:
             maps = self._segment_slices(slices, chosen, used.tta, on_fraction, is_cancelled)
         view = slices.view
-        unlike = thin_slice_warnings(slices.neighbour_step, view.order.spacing_mm[0])
         del slices  # as large as the study itself, where slices are thin
         with watch.stage("postprocess"):
             probability = view.restore(maps)
@@ -220,6 +221,12 @@ class Segmenter:
             timings_s=timings_s,
             warnings=(*study.warnings, *unlike, *notes, *found.warnings),
         )
+
+
+def _unlike_training(slices: AxialSlices) -> tuple[str, ...]:
+    """A warning for each way in which the slices are unlike those that the networks learned from."""
+    thin = thin_slice_warnings(slices.neighbour_step, slices.view.order.spacing_mm[0])
+    return (*thin, *Appearance.of(slices.sequences[SEQUENCES.index("flair")]).warnings())
 
 
 def _report_part(on_fraction: Callable[[float], None], start: float, parts: int, fraction: float) -> None:
