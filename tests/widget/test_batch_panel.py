@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def test_studies_are_found_before_anything_starts_and_open_with_their_results(
     panel.ui.batchStartButton.click()
     assert panel.ui.batchStartButton.text == "Cancel"
     wait(shell, panel)
-    assert "mL, lesions: 1" in texts(panel)[0][2]
+    assert re.fullmatch(r"\d+\.\d\d mL, lesions: 1", texts(panel)[0][2])
     assert panel.ui.batchStatusLabel.text.startswith("2 done, 1 failed.")
     opened: list[str] = []
     shown: dict[str, bool] = {}

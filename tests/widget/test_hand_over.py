@@ -278,11 +278,11 @@ def test_files_that_vanish_meanwhile_cost_the_dicom_segmentation_alone(
     assert "No DICOM segmentation was written" in panel.ui.notesLabel.text
 
 
-def test_a_result_of_an_earlier_version_has_no_page_and_says_why(panel: Any, result: Any, export: Any) -> None:
+def test_a_result_without_its_report_has_no_page_and_says_why(panel: Any, result: Any, export: Any) -> None:
     removePart(result, REPORT)
     panel.ui.exportButton.click()
     assert not panel.ui.handOverPdfCheckBox.enabled
-    assert "earlier version" in panel.ui.handOverPdfCheckBox.toolTip
+    assert "not in the scene any more" in panel.ui.handOverPdfCheckBox.toolTip
     assert names(export("Result")) == RESULT_FILES
 
 

@@ -17,7 +17,7 @@ def keepReport(report: Mapping[str, Any], segmentationNode: slicer.vtkMRMLSegmen
 
 
 def reportText(segmentationNode: slicer.vtkMRMLSegmentationNode) -> str | None:
-    """The report as it was kept; None where there is none, as in a scene of an earlier version."""
+    """The report as it was kept; None where it was removed."""
     node = partOf(segmentationNode, REPORT)
     return None if node is None else str(node.GetText())
 

@@ -63,7 +63,7 @@ def whyNotOutlined(segmentationNode: Any) -> str:
     if not tumourSegmentIds(segmentationNode):
         return "This segmentation is no result of this module."
     if reportText(segmentationNode) is None:
-        return "This result was made by an earlier version, which did not keep the report of the run."
+        return "The report of the run that made this result is not in the scene any more."
     flairNode = _flairOf(segmentationNode)
     if flairNode is None or flairNode.GetImageData() is None:
         return "The FLAIR volume of this result is not in the scene any more."

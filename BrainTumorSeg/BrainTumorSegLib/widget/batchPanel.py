@@ -172,7 +172,9 @@ class BatchPanel:
         if row is None:
             state = inPanel(study["problem"]) if study["problem"] else _("to do")
         elif row["status"] == "done":
-            state = _("{volume} mL, lesions: {lesions}").format(volume=row["volume_ml"], lesions=row["lesions"])
+            state = _("{volume:.2f} mL, lesions: {lesions}").format(
+                volume=float(row["volume_ml"]), lesions=row["lesions"]
+            )
         else:
             state = row["message"]
         return study["name"], ", ".join(names), state
