@@ -207,16 +207,14 @@ def other_floors(paths: Paths, result: Result) -> dict[str, float]:
 
 
 def own_table(runs: list[Warm], repeats: int) -> str:
-    """A row a stage; for each kind of run its time, its floor, and how many times the floor it is."""
-    header = [f"warm, medians of {repeats}", *(part for run in runs for part in (run.name, "floor", "times"))]
-    rows = []
-    for stage in runs[0].medians_s:
-        cells = [stage]
-        for run in runs:
-            measured, floor = run.medians_s[stage], run.floors_s[stage]
-            cells += [f"{measured:.3f} s", f"{floor:.3f} s", f"{measured / floor:.1f}"]
-        rows.append(cells)
-    rows.append(["peak memory", *(part for run in runs for part in (f"{run.peak_mb:.0f} MB", "", ""))])
+    """A row a stage and a column a kind of run: its time, and in brackets its floor."""
+    header = [f"warm, medians of {repeats} (floor)", *(run.name for run in runs)]
+    rows = [
+        [stage, *(f"{run.medians_s[stage]:.3f} s ({run.floors_s[stage]:.3f} s)" for run in runs)]
+        for stage in runs[0].medians_s
+    ]
+    rows.append(["total, times its floor", *(f"{run.medians_s['total'] / run.floors_s['total']:.1f}" for run in runs)])
+    rows.append(["peak memory", *(f"{run.peak_mb:.0f} MB" for run in runs)])
     return table(header, rows)
 
 
@@ -229,9 +227,9 @@ def measured_peers(python: Path, folder: Path, repeats: int) -> list[dict[str, A
 
 
 def peer_table(runs: list[Warm], peers: list[dict[str, Any]], repeats: int) -> str:
-    """A row a program; the last column compares with the first row."""
-    header = [f"others: medians of {repeats}", "sees", "GMAC", "networks and window", "floor", "times"]
-    header += ["files to files", "peak memory", "of the first"]
+    """A row a program; the last column compares with the first row, by the networks where there is no whole program."""
+    header = [f"beside others: medians of {repeats}", "sees", "GMAC", "networks and window (floor)"]
+    header += ["files to files", "peak memory", "times the first row"]
     rows = []
     for run in runs:
         floor = run.floors_s["classify"] + run.floors_s["segment"]
@@ -244,8 +242,8 @@ def peer_table(runs: list[Warm], peers: list[dict[str, Any]], repeats: int) -> s
     for name, sees, gmac, network_s, floor_s, whole_s, peak_mb in rows:
         ratio = network_s / first.network_s if whole_s is None else whole_s / first.medians_s["total"]
         whole = "" if whole_s is None else f"{whole_s:.2f} s"
-        measured = [f"{network_s:.2f} s", f"{floor_s:.2f} s", f"{network_s / floor_s:.1f}", whole]
-        cells.append([name, sees, f"{gmac:.0f}", *measured, f"{peak_mb:.0f} MB", f"{ratio:.1f} times"])
+        measured = [f"{network_s:.2f} s ({floor_s:.2f} s)", whole]
+        cells.append([name, sees, f"{gmac:.0f}", *measured, f"{peak_mb:.0f} MB", f"{ratio:.1f}"])
     return table(header, cells)
 
 
