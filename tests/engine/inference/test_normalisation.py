@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from BrainTumorSegLib.engine.errors import InputError
-from BrainTumorSegLib.engine.inference.normalisation import BACKGROUND, BRIGHTEST, normalise_sequence
+from BrainTumorSegLib.engine.inference.normalisation import BACKGROUND, BRIGHTEST, Scale, normalise_sequence
 
 
 def _head(seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -50,3 +50,12 @@ def test_z_scored_brain_with_zero_background_keeps_dark_and_bright_tissue_apart(
 def test_a_volume_without_contrast_is_refused_with_its_value() -> None:
     with pytest.raises(InputError, match=r"no contrast: almost all voxels have the value 7\. Choose a series"):
         normalise_sequence(np.full((3, 16, 16), 7.0))
+
+
+@pytest.mark.parametrize("sides", [(3, 16, 16), (5, 17, 19)], ids=["even", "odd"])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_scale_is_that_of_numpy_s_percentiles_and_median(sides: tuple[int, ...], seed: int) -> None:
+    volume = np.random.default_rng(seed).normal(50, 30, sides).astype(np.float32)
+    low, high = np.percentile(volume, (0.5, 99.5))
+    tissue = np.median(volume[volume > low + 0.25 * (high - low)].astype(np.float64)) - low
+    assert (Scale.of(volume).low, Scale.of(volume).tissue) == (np.float32(low), np.float32(tissue))
