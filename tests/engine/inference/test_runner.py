@@ -51,6 +51,30 @@ def test_no_slice_gives_an_empty_answer() -> None:
     assert len(run(NetworkRunner(Hungry(99), CPU), 0)) == 0
 
 
+@pytest.mark.parametrize(("size_px", "precision", "batch"), [
+    (256, torch.float32, 4), (128, torch.float32, 16), (256, torch.bfloat16, 8), (128, torch.bfloat16, 32),
+])  # fmt: skip
+def test_slices_that_take_less_are_computed_more_at_once(size_px: int, precision: torch.dtype, batch: int) -> None:
+    network = Hungry(99)
+    run(NetworkRunner(network, Compute(torch.device("cpu"), precision, "CPU"), size_px=size_px), 36)
+    assert network.tried[0] == batch
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no other way")
+def test_one_thread_computes_1_x_1_convolutions_as_two_do() -> None:
+    network = nn.Conv2d(1, 8, 1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.autograd.profiler.profile() as profile:
+            found = run(NetworkRunner(network, CPU), 4)
+    finally:
+        torch.set_num_threads(threads)
+    expected = network(torch.from_numpy(slices(np.arange(4)))).detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert "aten::mkldnn_convolution" in {event.name for event in profile.function_events}
+
+
 def test_want_of_memory_halves_what_was_really_tried() -> None:
     network = Hungry(1)
     runner = NetworkRunner(network, CPU)

@@ -13,7 +13,8 @@ from torch import nn
 from BrainTumorSegLib.engine.errors import Cancelled, MemoryExhaustedError
 from BrainTumorSegLib.engine.foreign_errors import is_out_of_memory
 from BrainTumorSegLib.engine.inference.device import Compute
-from BrainTumorSegLib.engine.networks.folding import folded
+from BrainTumorSegLib.engine.networks.folding import folded, keep_off_slow_convolution
+from BrainTumorSegLib.engine.networks.inputs import SIZE_PX
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ MakeInput = Callable[[npt.NDArray[np.intp]], npt.NDArray[np.float32]]
 """Positions [B] -> network input float32: of slices [B, C, H, W], of views of a whole study [B, C, D, H, W]."""
 
 _CPU_BATCH = 4
+"""Slices of SIZE_PX in float32: as many as its caches hold of them; more of those that take less."""
 _GPU_BATCH = 32
 _SLICES_NDIM = 4
 
@@ -31,12 +33,21 @@ class NetworkRunner:
     notes: sentences for the user about each such step that helped.
     """
 
-    def __init__(self, network: nn.Module, compute: Compute, one: str = "a single slice", many: str = "slices") -> None:
-        """one, many: what is at a position, for what is told about memory."""
+    def __init__(
+        self,
+        network: nn.Module,
+        compute: Compute,
+        one: str = "a single slice",
+        many: str = "slices",
+        size_px: int = SIZE_PX,
+    ) -> None:
+        """one, many: what is at a position, for what is told about memory. size_px: side of slices."""
         self._network = folded(network).to(compute.device)
         self._device = compute.device
         self._precision = compute.precision
-        self._batch = _CPU_BATCH if compute.device.type == "cpu" else _GPU_BATCH
+        self._batch = _batch(compute, size_px)
+        if compute.device.type == "cpu":
+            keep_off_slow_convolution(self._network)
         self._one, self._many = one, many
         self._untold: str | None = None
         self.notes: list[str] = []
@@ -114,3 +125,10 @@ class NetworkRunner:
             logger.warning(self._untold)
             self.notes.append(self._untold)
             self._untold = None
+
+
+def _batch(compute: Compute, size_px: int) -> int:
+    """How many slices at once: small batches waste time on starting each layer, those beyond the caches on memory."""
+    if compute.device.type != "cpu":
+        return _GPU_BATCH
+    return _CPU_BATCH * (SIZE_PX // size_px) ** 2 * torch.float32.itemsize // compute.precision.itemsize

@@ -73,7 +73,8 @@ class Segmenter:
         self._refine = (
             NetworkRunner(refiner, compute, "a whole study", "whole studies") if refiner is not None else None
         )
-        self._classify = NetworkRunner(model.classifier.network, compute) if model.classifier else None
+        classifier = model.classifier
+        self._classify = NetworkRunner(classifier.network, compute, size_px=classifier.size_px) if classifier else None
 
     def segment(
         self,
