@@ -129,7 +129,7 @@ def test_an_engine_that_falls_silent_at_work_is_ended_and_said(
     patience(1.0)
     shell.processEventsUntil(lambda: not panel.controller.isRunning)
     assert "The engine has not answered" in panel.ui.statusLabel.text
-    shell.processEventsUntil(lambda: not is_alive(pid), 5)
+    shell.processEventsUntil(lambda: not is_alive(pid), 30)
     assert temporary_folders(shell) == []
     patience(USUAL_S)
     engine(stage_s=0)
@@ -178,7 +178,7 @@ def test_an_engine_deaf_to_cancel_is_ended(
     panel.ui.segmentButton.click()
     shell.processEventsUntil(lambda: not panel.controller.isRunning, 10)
     assert "Cancelled" in panel.ui.statusLabel.text
-    shell.processEventsUntil(lambda: not is_alive(begin_pid), 5)
+    shell.processEventsUntil(lambda: not is_alive(begin_pid), 30)
 
 
 @pytest.mark.parametrize("stage", ["Starting", *("Reading", "Loading", "Segmenting", "Saving")])
@@ -204,7 +204,7 @@ def test_closing_the_scene_ends_the_job_and_its_process(
     pid = panel.logic.session.process.pid
     scene.Clear(0)
     assert not panel.controller.isRunning
-    shell.processEventsUntil(lambda: not is_alive(pid), 5)
+    shell.processEventsUntil(lambda: not is_alive(pid), 30)
     assert panel.ui.segmentButton.toolTip == "Choose the FLAIR volume first."
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
     assert temporary_folders(shell) == []
@@ -310,7 +310,7 @@ def test_a_reload_ends_the_old_job_and_the_new_panel_works(
     begin(shell, panel)
     pid = panel.logic.session.process.pid
     panel.cleanup()
-    shell.processEventsUntil(lambda: not is_alive(pid), 5)
+    shell.processEventsUntil(lambda: not is_alive(pid), 30)
     engine(stage_s=0)
     reloaded = shell.open(module.BrainTumorSegWidget)
     reloaded.controller._areModelsKnown = True
@@ -328,7 +328,7 @@ def test_quitting_the_application_ends_the_process_and_what_it_started(
     pids = (panel.logic.session.process.pid, int((tmp_path / "helper").read_text()))
     assert all(map(is_alive, pids))
     shell.app.aboutToQuit.emit()
-    shell.processEventsUntil(lambda: not any(map(is_alive, pids)), 5)
+    shell.processEventsUntil(lambda: not any(map(is_alive, pids)), 30)
     assert temporary_folders(shell) == []
 
 
