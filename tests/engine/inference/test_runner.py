@@ -51,12 +51,10 @@ def test_no_slice_gives_an_empty_answer() -> None:
     assert len(run(NetworkRunner(Hungry(99), CPU), 0)) == 0
 
 
-@pytest.mark.parametrize(("size_px", "precision", "batch"), [
-    (256, torch.float32, 4), (128, torch.float32, 16), (256, torch.bfloat16, 8), (128, torch.bfloat16, 32),
-])  # fmt: skip
-def test_slices_that_take_less_are_computed_more_at_once(size_px: int, precision: torch.dtype, batch: int) -> None:
+@pytest.mark.parametrize(("size_px", "batch"), [(256, 4), (128, 16)])
+def test_of_smaller_slices_more_are_computed_at_once(size_px: int, batch: int) -> None:
     network = Hungry(99)
-    run(NetworkRunner(network, Compute(torch.device("cpu"), precision, "CPU"), size_px=size_px), 36)
+    run(NetworkRunner(network, CPU, size_px=size_px), 36)
     assert network.tried[0] == batch
 
 

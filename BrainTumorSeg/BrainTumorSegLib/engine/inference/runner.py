@@ -22,7 +22,7 @@ MakeInput = Callable[[npt.NDArray[np.intp]], npt.NDArray[np.float32]]
 """Positions [B] -> network input float32: of slices [B, C, H, W], of views of a whole study [B, C, D, H, W]."""
 
 _CPU_BATCH = 4
-"""Slices of SIZE_PX in float32: as many as its caches hold of them; more of those that take less."""
+"""Slices of SIZE_PX, as many as its caches hold; of smaller ones as many pixels, for starting a layer takes time."""
 _GPU_BATCH = 32
 _SLICES_NDIM = 4
 
@@ -45,8 +45,9 @@ class NetworkRunner:
         self._network = folded(network).to(compute.device)
         self._device = compute.device
         self._precision = compute.precision
-        self._batch = _batch(compute, size_px)
+        self._batch = _GPU_BATCH
         if compute.device.type == "cpu":
+            self._batch = _CPU_BATCH * (SIZE_PX // size_px) ** 2
             keep_off_slow_convolution(self._network)
         self._one, self._many = one, many
         self._untold: str | None = None
@@ -125,10 +126,3 @@ class NetworkRunner:
             logger.warning(self._untold)
             self.notes.append(self._untold)
             self._untold = None
-
-
-def _batch(compute: Compute, size_px: int) -> int:
-    """How many slices at once: small batches waste time on starting each layer, those beyond the caches on memory."""
-    if compute.device.type != "cpu":
-        return _GPU_BATCH
-    return _CPU_BATCH * (SIZE_PX // size_px) ** 2 * torch.float32.itemsize // compute.precision.itemsize

@@ -59,7 +59,8 @@ def slice_grid(stack: SliceStack, width: int, most_columns: int) -> Image.Image:
     rows = math.ceil(count / columns)
     room_px = (width - (columns - 1) * _GAP_PX) // columns
     tile_px = max(1, min(_WIDEST_TILE_PX, room_px, round(_TALLEST_TILE_PX / stack.aspect)))
-    with ThreadPoolExecutor() as pool:  # resizing, half of the work, goes on side by side
+    # Two: resizing, half of the work, goes on beside the rest, which holds the interpreter's lock.
+    with ThreadPoolExecutor(2) as pool:
         tiles = list(pool.map(lambda position: tile(stack, position, tile_px), range(count)))
     pitch_x, pitch_y = tile_px + _GAP_PX, tiles[0].height + _GAP_PX
     grid = Image.new("RGB", (width, rows * pitch_y - _GAP_PX), BACKGROUND)
