@@ -205,6 +205,11 @@ class SegmentSettings:
         names = {each.name for each in fields(cls)}
         return cls(**{name: value for name, value in given.items() if name in names and value is not None})
 
+    def with_recommended(self, recommended: Mapping[str, Any]) -> UsedSettings:
+        """What a run uses: each choice, and where nothing was chosen what is recommended under its name."""
+        chosen = {choice.name: getattr(self, choice.name) for choice in OF_RESULT}
+        return UsedSettings(**{name: recommended[name] if value is None else value for name, value in chosen.items()})
+
 
 @dataclass(frozen=True)
 class RunSettings(SegmentSettings):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 
 import numpy as np
@@ -110,14 +110,9 @@ class Segmenter:
 
     def _resolve(self, settings: SegmentSettings) -> UsedSettings:
         """The settings, with the model's recommendations where the user chose nothing."""
-        recommended = self._model.segmentation.recommendation
-        gate = self._model.classifier.recommendation.gate if self._model.classifier else 0.0
-        return UsedSettings(
-            threshold=recommended.threshold if settings.threshold is None else settings.threshold,
-            gate=gate if settings.gate is None else settings.gate,
-            min_volume_ml=recommended.min_volume_ml if settings.min_volume_ml is None else settings.min_volume_ml,
-            tta=settings.tta,
-        )
+        recommended = asdict(self._model.segmentation.recommendation)
+        recommended["gate"] = self._model.classifier.recommendation.gate if self._model.classifier else 0.0
+        return settings.with_recommended(recommended)
 
     def _classify_slices(
         self, slices: AxialSlices, on_fraction: Callable[[float], None], is_cancelled: Callable[[], bool]
