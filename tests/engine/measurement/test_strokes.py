@@ -134,6 +134,15 @@ def test_strokes_of_one_kind_that_reach_everywhere_change_themselves_alone() -> 
     np.testing.assert_array_equal(refined, ~strokes.background)
 
 
+def test_strokes_of_both_kinds_where_all_looks_alike_change_themselves_alone() -> None:
+    geometry = grid(AXIAL, (9, 9, 9), (1.0, 1.0, 1.0))
+    air = np.zeros(geometry.shape_kji, np.float32)
+    tumour, background = nothing(geometry), nothing(geometry)
+    tumour[4, 4, 2], background[4, 4, 6] = True, True
+    refined = refine_by_strokes(air, air, nothing(geometry), Strokes(tumour, background), geometry)
+    np.testing.assert_array_equal(refined, tumour)
+
+
 def test_contradicting_missing_and_idle_strokes_are_refused() -> None:
     geometry = GRIDS["axial"]
     flair, probability, lesion = head(geometry)

@@ -70,7 +70,7 @@ def refine_by_strokes(
 
     flair: any unit; probability: 0-1; both float32 [K, J, I] on ``geometry``, like mask. reviewed: axial slices, from 0
     the lowest, which never change. Strokes outside those hold exactly. Beyond the reach, and where a whole
-    neighbourhood knows only one of tumour and background, nothing but the strokes themselves changes. min_volume_ml: a
+    neighbourhood looks alike or knows only one of tumour and background, nothing but the strokes themselves changes. min_volume_ml: a
     piece that becomes smaller than this is left out, unless somebody drew in it or one of its slices is reviewed.
     Returns bool [K, J, I]. Raises InputError for a slice that is not there or strokes in reviewed slices alone.
     """
@@ -93,8 +93,11 @@ def refine_by_strokes(
     asked = near[box] & ~fixed[box]
     labels = np.where(asked, 0, np.where(refined[box], _TUMOUR, _BACKGROUND))
     # Seeds of one kind alone say nothing about where the other begins.
-    if asked.any() and {_TUMOUR, _BACKGROUND} <= set(np.unique(labels).tolist()):
-        found = _walk(flair[box], probability[box], labels)
+    knows_both = asked.any() and {_TUMOUR, _BACKGROUND} <= set(np.unique(labels).tolist())
+    seen = _seen(flair[box], probability[box])
+    # skimage divides by the spread: without one, as in masked air, every voxel would become tumour.
+    if knows_both and seen.std() > 0:
+        found = _walk(seen, labels)
         refined[box] = np.where(asked, found, refined[box])
     return refined & ~_scraps(refined, mask, fixed, geometry, min_volume_ml)
 
@@ -110,7 +113,7 @@ def _scraps(refined: Mask, before: Mask, fixed: Mask, geometry: Geometry, min_vo
     return refined & leaves[labels]
 
 
-def _walk(flair: Volume, probability: Volume, labels: npt.NDArray[np.int_]) -> Mask:
+def _walk(seen: npt.NDArray[np.float64], labels: npt.NDArray[np.int_]) -> Mask:
     """Where the walker comes to tumour first. labels: 0 where it is asked, else _TUMOUR or _BACKGROUND.
 
     No spacing is given: scikit-image divides each step of brightness by it, so that an edge between thick slices would
@@ -118,9 +121,13 @@ def _walk(flair: Volume, probability: Volume, labels: npt.NDArray[np.int_]) -> M
     """
     from skimage.segmentation import random_walker
 
-    data = np.stack([_brightness(flair), np.clip(probability, 0, 1)], axis=-1).astype(np.float64)
-    found = random_walker(data, labels, beta=_BETA, mode="cg_j", tol=1e-4, prob_tol=1e-2, channel_axis=-1)
+    found = random_walker(seen, labels, beta=_BETA, mode="cg_j", tol=1e-4, prob_tol=1e-2, channel_axis=-1)
     return np.asarray(found == _TUMOUR)
+
+
+def _seen(flair: Volume, probability: Volume) -> npt.NDArray[np.float64]:
+    """What the walker goes by, brightness and probability [K, J, I, 2], 0-1 each."""
+    return np.stack([_brightness(flair), np.clip(probability, 0, 1)], axis=-1).astype(np.float64)
 
 
 def _brightness(flair: Volume) -> npt.NDArray[np.float32]:
