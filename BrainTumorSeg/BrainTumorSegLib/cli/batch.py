@@ -84,6 +84,7 @@ def _list(source: Path, folder: Path, studies: tuple[StudyFiles, ...]) -> int:
 
 
 def _do(arguments: argparse.Namespace, studies: tuple[StudyFiles, ...]) -> int:
+    from BrainTumorSegLib.engine.errors import Cancelled
     from BrainTumorSegLib.engine.service.cohort.batch import run_batch
     from BrainTumorSegLib.engine.service.cohort.plan import batch_of
     from BrainTumorSegLib.engine.settings import RunSettings
@@ -97,7 +98,10 @@ def _do(arguments: argparse.Namespace, studies: tuple[StudyFiles, ...]) -> int:
         arguments.redo,
     )
     with stop_requests() as is_cancelled, _study_bar(batch) as on_step:
-        outcome = run_batch(batch, _workers(arguments), on_step, is_cancelled)
+        try:
+            outcome = run_batch(batch, _workers(arguments), on_step, is_cancelled)
+        except (Cancelled, KeyboardInterrupt) as error:
+            raise Cancelled("The studies that are done are kept; the same command goes on from there.") from error
     print(outcome)
     print(f"summary       {outcome.summary}\npage          {outcome.page}")
     return SOME_FAILED if outcome.failed else 0

@@ -82,5 +82,6 @@ class Cancelled(BrainTumorSegError):  # noqa: N818 - a wish of the user, not an 
     kind = "cancelled"
     exit_code = 5
 
-    def __init__(self) -> None:
-        super().__init__("Cancelled.", "Nothing was written.")
+    def __init__(self, kept: str = "Nothing was written.") -> None:
+        """kept: what is there of the work, for the user."""
+        super().__init__("Cancelled.", kept)
