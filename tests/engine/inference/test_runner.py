@@ -51,7 +51,7 @@ def test_no_slice_gives_an_empty_answer() -> None:
     assert len(run(NetworkRunner(Hungry(99), CPU), 0)) == 0
 
 
-@pytest.mark.parametrize(("size_px", "batch"), [(256, 4), (128, 16)])
+@pytest.mark.parametrize(("size_px", "batch"), [(256, 4), (128, 16), (512, 1), (1024, 1)])
 def test_of_smaller_slices_more_are_computed_at_once(size_px: int, batch: int) -> None:
     network = Hungry(99)
     run(NetworkRunner(network, CPU, size_px=size_px), 36)

@@ -47,7 +47,7 @@ class NetworkRunner:
         self._precision = compute.precision
         self._batch = _GPU_BATCH
         if compute.device.type == "cpu":
-            self._batch = _CPU_BATCH * (SIZE_PX // size_px) ** 2
+            self._batch = max(1, _CPU_BATCH * SIZE_PX**2 // size_px**2)
             keep_off_slow_convolution(self._network)
         self._one, self._many = one, many
         self._untold: str | None = None
