@@ -70,9 +70,10 @@ def refine_by_strokes(
 
     flair: any unit; probability: 0-1; both float32 [K, J, I] on ``geometry``, like mask. reviewed: axial slices, from 0
     the lowest, which never change. Strokes outside those hold exactly. Beyond the reach, and where a whole
-    neighbourhood looks alike or knows only one of tumour and background, nothing but the strokes themselves changes. min_volume_ml: a
-    piece that becomes smaller than this is left out, unless somebody drew in it or one of its slices is reviewed.
-    Returns bool [K, J, I]. Raises InputError for a slice that is not there or strokes in reviewed slices alone.
+    neighbourhood looks alike or knows only one of tumour and background, nothing but the strokes themselves changes.
+    min_volume_ml: a piece that becomes smaller than this is left out, unless somebody drew in it or one of its slices
+    is reviewed. Returns bool [K, J, I]. Raises InputError for a slice that is not there or strokes in reviewed slices
+    alone.
     """
     for array in (flair, probability, mask, strokes.tumour, strokes.background):
         check_shape(array.shape, geometry)
