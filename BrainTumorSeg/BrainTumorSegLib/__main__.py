@@ -15,6 +15,9 @@ def run() -> NoReturn:
     prepare_streams()
     # MONAI imports matplotlib where it finds it, which writes into the user's home. Nothing here draws with it.
     sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
+    # A thread of torch's OpenMP library that waits for another one keeps its core busy for 300,000 turns by default: on
+    # a machine that has other things to do the other one waits for that very core, and a study takes twice as long.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from BrainTumorSegLib.cli.main import main
 
     exit_code = main()
