@@ -43,11 +43,13 @@ class AxialSlices:
     sequences: float32 [3, S, 256, 256] in the order of SEQUENCES, values -1 (background) to 3; slices inferior first,
     row 0 anterior, column 0 the patient's right, each the mean of its slab (see ``thickness.py``). neighbour_step: how
     many slices make one neighbour distance, and a slab. view: the way from FLAIR's grid to the slices and back.
+    head_mm: how far the head reaches along rows' and columns' axis, by FLAIR's header.
     """
 
     sequences: Array
     neighbour_step: int
     view: View
+    head_mm: tuple[float, float]
 
     def __len__(self) -> int:
         return self.sequences.shape[1]
@@ -117,7 +119,12 @@ def prepare(study: Study) -> AxialSlices:
     """
     order = AxialOrder.of(study.geometry)
     scale = Scale.of(study.flair, Role.FLAIR.label)
-    view = _view_of(order.to_axial(study.flair), scale, order)
+    low, high = _head_box(order.to_axial(study.flair), scale)
+    head_px = high - low + 1
+    head_mm = head_px * order.spacing_mm[1:]
+    middle = (low + high) / 2
+    pixel_mm = _pixel_mm(head_px, order.spacing_mm[1:])
+    view = View.of(order, order.to_axial(study.flair).shape, pixel_mm, (float(middle[0]), float(middle[1])))
     sequences = np.empty((len(SEQUENCES), view.slices, SIZE_PX, SIZE_PX), np.float32)
     step = neighbour_step(view.slices, order.spacing_mm[0])
     t1, flair, t1c = sequences
@@ -129,7 +136,7 @@ def prepare(study: Study) -> AxialSlices:
         else:
             view.bring_scaled(array, Scale.of(array, role.label).apply, BACKGROUND, slices)
             to_slabs(slices, step)
-    return AxialSlices(sequences, step, view)
+    return AxialSlices(sequences, step, view, (float(head_mm[0]), float(head_mm[1])))
 
 
 def neighbour_step(slices: int, slice_distance_mm: float) -> int:
@@ -140,14 +147,6 @@ def neighbour_step(slices: int, slice_distance_mm: float) -> int:
     """
     by_distance = round(NEIGHBOUR_DISTANCE_MM / slice_distance_mm)
     return max(1, min(by_distance, slices // _SLICES_PER_NEIGHBOUR_STEP))
-
-
-def _view_of(flair: Array, scale: Scale, order: AxialOrder) -> View:
-    """The part of axial slices [S, H, W], and the sampling, that networks see: around the head, and all of it."""
-    low, high = _head_box(flair, scale)
-    pixel_mm = _pixel_mm(high - low + 1, order.spacing_mm[1:])
-    middles = (low + high) / 2
-    return View.of(order, flair.shape, pixel_mm, (float(middles[0]), float(middles[1])))
 
 
 def _pixel_mm(head_px: npt.NDArray[np.float64], spacing_mm: Sequence[float]) -> float | None:

@@ -15,6 +15,7 @@ from scipy.special import expit
 from BrainTumorSegLib.engine.errors import Cancelled
 from BrainTumorSegLib.engine.inference.appearance import Appearance
 from BrainTumorSegLib.engine.inference.device import Compute, choose
+from BrainTumorSegLib.engine.inference.head_size import head_size_warnings
 from BrainTumorSegLib.engine.inference.preprocessing import AxialSlices, prepare
 from BrainTumorSegLib.engine.inference.refinement import LOGIT_LIMIT, refine
 from BrainTumorSegLib.engine.inference.runner import NetworkRunner
@@ -222,7 +223,8 @@ class Segmenter:
 def _unlike_training(slices: AxialSlices) -> tuple[str, ...]:
     """A warning for each way in which the slices are unlike those that the networks learned from."""
     thin = thin_slice_warnings(slices.neighbour_step, slices.view.order.spacing_mm[0])
-    return (*thin, *Appearance.of(slices.sequences[SEQUENCES.index("flair")]).warnings())
+    size = head_size_warnings(slices.head_mm)
+    return (*size, *thin, *Appearance.of(slices.sequences[SEQUENCES.index("flair")]).warnings())
 
 
 def _report_part(on_fraction: Callable[[float], None], start: float, parts: int, fraction: float) -> None:
