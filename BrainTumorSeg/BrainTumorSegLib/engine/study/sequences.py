@@ -172,13 +172,16 @@ _SEQUENCE_WORD = re.compile(
     r"|ax|axial|sag|sagittal|cor|coronal|tra|3d|2d"
 )
 _OF_T1_ALONE = ("pre", "post")
+# How it was made, as scanners write it behind the sequence: elsewhere such a word may be somebody's.
+_TECHNIQUE_WORD = re.compile(r"tirm|tse|fse|mprage|mp2rage|spgr|vibe|dark|fluid")
+_TECHNIQUE_OF_T1 = "se"
 
 
 def name_without_sequence(name: str) -> str:
     """What is left of a file's name, its ending removed, without the words that say which sequence it holds.
 
     Two files are of one study only if this is the same of both. "pre" and "post" speak of contrast beside a T1 and of
-    the session elsewhere.
+    the session elsewhere; "tse" and its like count behind the sequence alone.
 
     >>> name_without_sequence("patient1_T1_post"), name_without_sequence("patient1_post_flair")
     ('patient1', 'patient1_post')
@@ -187,6 +190,9 @@ def name_without_sequence(name: str) -> str:
     texts, gaps = words[::2], ["", *words[1::2]]
     is_sequence = [bool(_SEQUENCE_WORD.fullmatch(text.lower())) for text in texts]
     is_t1 = [bool(re.fullmatch(r"(?:ax|sag|cor|tra|3d)?t1\w*", text.lower())) for text in texts]
+    for index in range(1, len(texts)):
+        text, of_t1 = texts[index].lower(), is_t1[index - 1] and texts[index].lower() == _TECHNIQUE_OF_T1
+        is_sequence[index] |= is_sequence[index - 1] and (of_t1 or bool(_TECHNIQUE_WORD.fullmatch(text)))
     kept = []
     for index, text in enumerate(texts):
         beside_t1 = any(is_t1[near] for near in (index - 1, index + 1) if 0 <= near < len(texts))

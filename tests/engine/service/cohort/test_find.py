@@ -23,9 +23,9 @@ from dicom_series import write_series
 PREFIXES = ("patient", "rest", "sub-", "TCGA_DU_", "TCGA-DU-", "Gliom", "x", "post", "contrast", "ct1", "gd")
 SESSIONS = ("", "_ses-pre", "_ses-post", "_baseline", "_1", "_2", "_20240301", "_visit2")
 WORDS = {
-    Role.FLAIR: ("_flair", "_FLAIR", "_t2flair", "_ax_flair", "-t2f"),
-    Role.T1: ("_t1", "_T1w", "_AXT1", "_t1_pre", "-t1n"),
-    Role.T1C: ("_t1c", "_T1ce", "_t1_gd", "_t1_post", "_ce-gadolinium_T1w"),
+    Role.FLAIR: ("_flair", "_FLAIR", "_t2flair", "_ax_flair", "-t2f", "_t2_tirm_tra_dark-fluid"),
+    Role.T1: ("_t1", "_T1w", "_AXT1", "_t1_pre", "-t1n", "_t1_se_tra", "_T1_MPRAGE_sag"),
+    Role.T1C: ("_t1c", "_T1ce", "_t1_gd", "_t1_post", "_ce-gadolinium_T1w", "_t1_tse_tra_km"),
 }
 
 
@@ -71,6 +71,15 @@ def test_files_side_by_side_become_one_study_per_session(tmp_path: Path, seed: i
         assert study.problem == ""
         assert set(study.files) == set(Role)
         assert len({name_without_sequence(path.name.removesuffix(".nii.gz")) for path in study.files.values()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("se_flair", "t1"), ("dark_flair", "t1"), ("tse_flair", "ab_t1"), ("flair_se", "t1")]
+)
+def test_a_word_of_technique_is_somebodys_where_no_scanner_writes_it(tmp_path: Path, first: str, second: str) -> None:
+    touch(tmp_path, f"both/{first}.nii.gz", f"both/{second}.nii.gz")
+    (study,) = find_studies(tmp_path)
+    assert "different patients or sessions" in study.problem
 
 
 def test_a_folder_with_files_of_two_patients_is_refused_in_words(tmp_path: Path) -> None:
