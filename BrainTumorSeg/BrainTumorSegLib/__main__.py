@@ -15,8 +15,8 @@ def run() -> NoReturn:
     prepare_streams()
     # MONAI imports matplotlib where it finds it, which writes into the user's home. Nothing here draws with it.
     sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
-    # A thread of torch's OpenMP library that waits for another one keeps its core busy for 300,000 turns by default: on
-    # a machine that has other things to do the other one waits for that very core, and a study takes twice as long.
+    # A thread of torch's OpenMP library that waits for another one keeps its core busy for 300,000 turns by default. On
+    # a busy machine the other one waits for that very core, and a study takes half as long again.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     from BrainTumorSegLib.cli.main import main
 
