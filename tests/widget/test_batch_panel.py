@@ -65,11 +65,45 @@ def test_studies_are_found_before_anything_starts_and_open_with_their_results(
     monkeypatch.setattr(slicer.util, "loadVolume", loadVolume, raising=False)
     monkeypatch.setattr(slicer.util, "loadSegmentation", opened.append, raising=False)
     panel.ui.batchTable.cellDoubleClicked.emit(1, 0)
+    shell.processEventsUntil(lambda: len(opened) == 2)
     assert [Path(each).name for each in opened] == ["flair.nrrd", "segmentation.seg.nrrd"]
     assert all(Path(each).is_file() and "berta" in each for each in opened)
     assert shown == {"flair.nrrd": True}
     panel.ui.batchTable.cellDoubleClicked.emit(2, 0)
     assert panel.ui.batchStatusLabel.text == "This study has no result yet."
+
+
+def test_a_row_opens_a_file_in_each_turn_and_nothing_after_one_that_fails(
+    shell: Any, panel: Any, folder: Path, engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine(stage_s=0)
+    shell.choosePath(folder)
+    panel.ui.batchInputButton.click()
+    wait(shell, panel)
+    panel.ui.batchStartButton.click()
+    wait(shell, panel)
+    opened: list[str] = []
+
+    def loadVolume(path: str, properties: dict[str, Any]) -> None:
+        opened.append(path)
+
+    def fail(path: str, properties: dict[str, Any]) -> None:
+        opened.append(path)
+        raise RuntimeError(path)
+
+    monkeypatch.setattr(slicer.util, "loadVolume", loadVolume, raising=False)
+    monkeypatch.setattr(slicer.util, "loadSegmentation", opened.append, raising=False)
+    panel.ui.batchTable.cellDoubleClicked.emit(1, 0)
+    assert not opened, "the click itself is answered at once"
+    seen = []
+    shell.processEventsUntil(lambda: seen.append(len(opened)) or len(opened) == 2)
+    assert 1 in seen, "the application went on between the files"
+    monkeypatch.setattr(slicer.util, "loadVolume", fail, raising=False)
+    panel.ui.batchTable.cellDoubleClicked.emit(0, 0)
+    turns = iter(range(50))
+    shell.processEventsUntil(lambda: next(turns, None) is None)
+    assert len(opened) == 3
+    assert "anna" in opened[-1]
 
 
 def test_a_folder_without_studies_says_so(shell: Any, panel: Any, tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PySide6 import QtCore, QtWidgets
 
+from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 from BrainTumorSegLib.widget.labels import write
 
 pytestmark = pytest.mark.usefixtures("kept_engine")
@@ -67,6 +69,41 @@ def test_after_a_result_it_is_in_view(
     assert ends_at(module_panel, panel.ui.statusLabel) > 0
     assert ends_at(module_panel, panel.ui.measurementsTable) > panel.ui.measurementsTable.height()
     assert ends_at(module_panel, getattr(panel.ui, last)) <= module_panel.viewport().height()
+
+
+def is_in_view(area: QtWidgets.QScrollArea, widget: Any) -> bool:
+    """Whether all of it can be seen."""
+    end = ends_at(area, widget)
+    return bool(widget.height() <= end <= area.viewport().height())
+
+
+def test_after_a_comparison_its_numbers_are_in_view(
+    shell: Any, panel: Any, segmented: Any, study: dict[str, Any], scene: Any, module_panel: Any
+) -> None:
+    result = segmented()
+    module_panel.resize(375, MODULE_PANEL_PX[768])
+    other = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "other")
+    other.SetAndObserveTransformNodeID(result.GetTransformNodeID())
+    other.SetReferenceImageGeometryParameterFromVolumeNode(study["FLAIR"])
+    mask = maskOnVolume(result, result.GetSegmentation().GetNthSegmentID(0), study["FLAIR"])
+    writeMask(other, other.GetSegmentation().AddEmptySegment(), mask, study["FLAIR"])
+    panel.ui.moreCollapsibleButton.collapsed = False
+    panel.ui.comparisonSelector.setCurrentNode(other)
+    panel.ui.comparisonButton.click()
+    shell.processEventsUntil(lambda: not panel.controller.isRunning)
+    settle(shell)
+    assert "Dice 1.000" in panel.ui.comparisonLabel.text
+    assert is_in_view(module_panel, panel.ui.comparisonLabel)
+
+
+def test_what_came_of_a_folder_is_in_view(shell: Any, panel: Any, tmp_path: Path, module_panel: Any) -> None:
+    module_panel.resize(375, MODULE_PANEL_PX[768])
+    panel.ui.batchCollapsibleButton.collapsed = False
+    shell.choosePath(tmp_path)
+    panel.ui.batchInputButton.click()
+    shell.processEventsUntil(lambda: "stud" in panel.ui.batchStatusLabel.text)
+    settle(shell)
+    assert is_in_view(module_panel, panel.ui.batchStatusLabel)
 
 
 def test_notes_are_three_lines_until_all_are_asked_for(

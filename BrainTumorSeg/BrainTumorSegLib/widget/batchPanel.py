@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from BrainTumorSegLib.jobs.activity import Activity, State
 from BrainTumorSegLib.jobs.batch import BatchJob, BatchPlan
 from BrainTumorSegLib.widget.clicks import connectClicks, visibly
 from BrainTumorSegLib.widget.labels import say
+from BrainTumorSegLib.widget.roomForResult import bringIntoView
 from BrainTumorSegLib.widget.tables import fillTable, prepareTable
 from BrainTumorSegLib.widget.timeLeft import TimeLeft
 from BrainTumorSegLib.widget.words import failureText, inPanel, runningText, timeText
@@ -44,6 +47,10 @@ class BatchPanel:
         self._rows: dict[str, dict[str, str]] = {}
         self._activity: Activity | None = None
         self._timeLeft = TimeLeft()
+        self._toLoad: deque[Callable[[], Any]] = deque()
+        self._loading = qt.QTimer()
+        self._loading.setInterval(0)
+        self._loading.connect("timeout()", visibly(self._loadNext))
         prepareTable(ui.batchTable, wideColumn=2)
         ui.batchTable.connect("cellDoubleClicked(int,int)", visibly(self.onOpen))
         # A section that opens shows all that is in it.
@@ -88,7 +95,7 @@ class BatchPanel:
             say(self._ui.batchStatusLabel, str(error))
 
     def onOpen(self, row: int, _column: int) -> None:
-        """Load a study with its result into the scene."""
+        """Load a study with its result into the scene, a file in each turn: together they take long."""
         if row >= len(self._studies) or self._outputs is None:
             return
         done = self._rows.get(self._studies[row]["name"])
@@ -99,8 +106,21 @@ class BatchPanel:
             if done[sequence]:
                 # The outline is FLAIR's: over another sequence it can be drawn across the skull.
                 properties = {"name": f"{done['study']} {title}", "show": sequence == "flair"}
-                slicer.util.loadVolume(str(_firstFile(Path(done[sequence]))), properties)
-        slicer.util.loadSegmentation(str(self._outputs / done["segmentation"]))
+                self._toLoad.append(partial(_loadVolume, Path(done[sequence]), properties))
+        self._toLoad.append(partial(slicer.util.loadSegmentation, str(self._outputs / done["segmentation"])))
+        self._loading.start()
+
+    def _loadNext(self) -> None:
+        load = self._toLoad.popleft()
+        # Stopped while it loads: a reader that asks something lets the event loop go on.
+        self._loading.stop()
+        try:
+            load()
+        except Exception:
+            self._toLoad.clear()  # of a study that is not whole nothing more is of use
+            raise
+        if self._toLoad:
+            self._loading.start()
 
     @property
     def _isRunning(self) -> bool:
@@ -126,6 +146,9 @@ class BatchPanel:
             self._rows = {row["study"]: row for row in activity.rows}
         say(self._ui.batchStatusLabel, self._text(activity))
         self._refresh()
+        if activity.isFinished:
+            # The table has grown, and the line below it says what came of it.
+            bringIntoView(self._ui.batchCollapsibleButton, self._ui.modelsCollapsibleButton)
 
     def _text(self, activity: Activity) -> str:
         if activity.failure is not None:
@@ -178,6 +201,10 @@ class BatchPanel:
         else:
             state = row["message"]
         return study["name"], ", ".join(names), state
+
+
+def _loadVolume(path: Path, properties: dict[str, Any]) -> None:
+    slicer.util.loadVolume(str(_firstFile(path)), properties)
 
 
 def _firstFile(path: Path) -> Path:

@@ -15,6 +15,7 @@ from BrainTumorSegLib.scene.ownNodes import LESIONS, partOf
 from BrainTumorSegLib.scene.segmentWatch import SegmentWatch
 from BrainTumorSegLib.widget.clicks import visibly
 from BrainTumorSegLib.widget.labels import say
+from BrainTumorSegLib.widget.roomForResult import bringIntoView
 
 Start = Callable[[Any, Any, Callable[[Activity], None]], None]
 """Begins to compare a reference with a result; the last is called once it went well."""
@@ -69,6 +70,7 @@ class ComparisonPanel:
         for watch, node in zip(self._watches, (reference, result), strict=True):
             watch.watch(node)
         say(self._ui.comparisonLabel, comparisonText(job.comparison, reference.GetName(), job.motion))
+        bringIntoView(self._ui.moreCollapsibleButton, self._ui.batchCollapsibleButton)
         self._press(True)
 
     def _onOther(self) -> None:
