@@ -17,10 +17,12 @@ SHARE_TO_REVIEW = 0.2
 _SAYS_TUMOUR = 0.5
 # A tumour that ends with more than this part of its largest area ends abruptly; a rounded one tapers off.
 _ABRUPT_SHARE = 0.4
-# How much of an area may be wrong for each reason: guesses, not fitted; benchmarks/review_order.py measures the order.
-_LONE_WEIGHT = 1.0
-_ABRUPT_WEIGHT = 0.3
-_EDGE_WEIGHT = 0.2
+# How much of an area may be wrong for each reason: round numbers, chosen by benchmarks/review_order.py. Most of what is
+# wrong lies along an uncertain outline.
+_CLASSIFIER_WEIGHT = 0.25
+_LONE_WEIGHT = 0.25
+_ABRUPT_WEIGHT = 0.08
+_EDGE_WEIGHT = 0.05
 
 
 class SliceEvidence(Protocol):
@@ -100,14 +102,14 @@ def _own_doubts(slices: Sequence[SliceEvidence], index: int) -> Iterator[_Doubt]
     )
     if one.area_mm2 <= 0 and one.tumour_probability >= _SAYS_TUMOUR:
         yield (
-            one.tumour_probability * _typical_area(slices),
+            _CLASSIFIER_WEIGHT * one.tumour_probability * _typical_area(slices),
             Reason.MISSED,
             f"The slice classifier finds tumour here (probability {one.tumour_probability:.2f}), "
             "but nothing is outlined.",
         )
     if one.area_mm2 > 0 and one.tumour_probability < _SAYS_TUMOUR:
         yield (
-            (1 - one.tumour_probability) * one.area_mm2,
+            _CLASSIFIER_WEIGHT * (1 - one.tumour_probability) * one.area_mm2,
             Reason.CONTRADICTED,
             f"Tumour is outlined here, but the slice classifier finds none (probability {one.tumour_probability:.2f}).",
         )
