@@ -379,7 +379,7 @@ def test_slicers_process_never_loads_torch(shell: Any, panel: Any, click: Any, s
 
 
 def test_the_event_loop_is_never_held_longer_than_100_ms(
-    shell: Any, panel: Any, click: Any, engine: Any, scene: Any, record_property: Any
+    shell: Any, panel: Any, click: Any, engine: Any, scene: Any, record_property: Any, small_heap: None
 ) -> None:
     """A study of the usual size (256 x 256 x 36, three sequences): longest time between two turns of the loop."""
     import numpy as np

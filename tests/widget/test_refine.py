@@ -258,7 +258,7 @@ def test_a_new_result_forgets_strokes_and_refinements(
     assert not panel.ui.refineButton.visible
 
 
-def test_no_turn_of_the_event_loop_is_long(shell: Any, panel: Any, draw: Any) -> None:
+def test_no_turn_of_the_event_loop_is_long(shell: Any, panel: Any, draw: Any, small_heap: None) -> None:
     from BrainTumorSegLib.application.loadingAhead import PACKAGES
 
     for name in PACKAGES:  # in turns of their own: test_loading_ahead.py
