@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,17 @@ def test_a_folder_goes_on_after_the_engine_died(logic: Any, tmp_path: Path, engi
 def test_a_folder_without_studies_is_refused(logic: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no study\. Put one subfolder"):
         logic.segmentFolder(tmp_path, tmp_path / "out")
+
+
+def test_a_refusal_is_told_though_its_process_has_ended_before_anybody_looks(logic: Any, tmp_path: Path) -> None:
+    job = logic.startFolder(tmp_path, tmp_path / "out")
+    logic._timer.stop()
+    while job._process.is_running:
+        time.sleep(0.01)
+    time.sleep(0.2)  # its words have been read too, so that they and the end come at one look
+    job.poll()
+    with pytest.raises(InputError, match=r"holds no study"):
+        job.raiseIfFailed()
 
 
 def test_a_folder_can_be_followed_and_cancelled(logic: Any, tmp_path: Path, engine: Any) -> None:

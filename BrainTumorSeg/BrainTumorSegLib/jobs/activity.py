@@ -109,6 +109,8 @@ class Activity:
         self.onChanged()
 
     def _fail(self, failure: Failure) -> None:
+        if self.isFinished:
+            return  # a child that has said why it fails ends, which is no second failure
         if failure.kind == "cancelled" or self.state is State.CANCELLING:
             self._become(State.CANCELLED)
         else:
