@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.inference.order_statistics import value_at
 from BrainTumorSegLib.engine.study.slabs import slabs
 
 BACKGROUND = -1.0
@@ -50,14 +51,14 @@ class Scale:
         """
         masked = _masked_value(volume)
         inside = _inside(volume, masked)
-        low, high = (_at(inside, share * (len(inside) - 1)) for share in (_LOW_SHARE, _HIGH_SHARE))
+        low, high = (value_at(inside, share * (len(inside) - 1)) for share in (_LOW_SHARE, _HIGH_SHARE))
         if not high > low:
             raise InputError(
                 f"{name} has no contrast: almost all voxels have the value {float(volume.flat[0]):g}.",
                 "Choose a series that shows the head.",
             )
         bright = int(np.count_nonzero(inside > low + _DARK_FRACTION * (high - low)))
-        middle = _at(inside, len(inside) - bright + (bright - 1) / 2)
+        middle = value_at(inside, len(inside) - bright + (bright - 1) / 2)
         return cls(np.float32(low), np.float32(middle - low), masked)
 
     def apply(self, part: Array) -> npt.NDArray[np.float32]:
@@ -95,19 +96,8 @@ def _masked_value(volume: Array) -> np.float32 | None:
 
 
 def _inside(volume: Array, masked: np.float32 | None) -> npt.NDArray[np.float32]:
-    """A copy of the voxels that are not masked, float32 [N], at least one; of all where all are."""
+    """The voxels that are not masked, float32 [N] in any order, at least one; all where all are."""
     if masked is None:
-        return np.array(volume, np.float32).ravel(order="K")
+        return np.asarray(volume, np.float32).ravel(order="K")
     inside = np.concatenate([volume[part][volume[part] != masked] for part in slabs(volume.shape)]).astype(np.float32)
     return inside if inside.size else np.array([masked])
-
-
-def _at(values: npt.NDArray[np.float32], place: float) -> np.float64:
-    """What sorting would bring to a place (from 0, linear in between); reorders the values [N].
-
-    NumPy's percentile gives the same, but seeks the smallest and largest too: several times as long.
-    """
-    below = int(place)
-    values.partition(below)
-    above = values[min(below + 1, len(values) - 1) :].min()
-    return np.float64(np.quantile(np.array([values[below], above]), [place - below])[0])
