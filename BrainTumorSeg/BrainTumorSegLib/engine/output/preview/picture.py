@@ -28,8 +28,8 @@ _FOOTER_PX = 44
 _MOST_COLUMNS = 6
 _WIDEST_TILE_PX = 380
 _TALLEST_TILE_PX = 480
-# Smaller than at Pillow's default of 6 for such pictures, and twice as fast.
-_PNG_COMPRESSION = 3
+# A tenth larger than at 3, and three quarters of its time; at Pillow's default of 6 it takes three times as long.
+_PNG_COMPRESSION = 2
 
 
 def render_preview(result: Result, path: Path) -> None:

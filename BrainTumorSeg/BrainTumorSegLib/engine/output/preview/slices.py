@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,14 +130,30 @@ def tile(stack: SliceStack, position: int, width_px: int) -> Image.Image:
 
 
 def _paint_mask(picture: Image.Image, mask: npt.NDArray[np.bool_]) -> None:
-    if not mask.any():
+    box = bounding_box(mask)
+    if box is None:
         return
-    fine = (picture.width * _OUTLINE_OVERSAMPLING, picture.height * _OUTLINE_OVERSAMPLING)
-    smooth = Image.fromarray(mask.astype(np.uint8) * 255).resize(fine, Image.Resampling.BILINEAR)
+    height, width = mask.shape
+    across, down = picture.width / width, picture.height / height
+    left, right = _span(box[1], across, picture.width)
+    top, bottom = _span(box[0], down, picture.height)
+    size = (right - left, bottom - top)
+    # What is drawn of the mask's own box is what a picture of the whole mask has there.
+    smooth = Image.fromarray(mask.astype(np.uint8) * 255).resize(
+        (_OUTLINE_OVERSAMPLING * size[0], _OUTLINE_OVERSAMPLING * size[1]),
+        Image.Resampling.BILINEAR,
+        (left / across, top / down, right / across, bottom / down),
+    )
     inside = np.asarray(smooth) > 127
-    edge = Image.fromarray(_border(inside)).resize(picture.size, Image.Resampling.BOX)
-    fill = Image.fromarray(inside * np.uint8(255 * _FILL_OPACITY)).resize(picture.size, Image.Resampling.BOX)
-    picture.paste(OUTLINE, mask=ImageChops.lighter(fill, edge))
+    edge = Image.fromarray(_border(inside)).resize(size, Image.Resampling.BOX)
+    fill = Image.fromarray(inside * np.uint8(255 * _FILL_OPACITY)).resize(size, Image.Resampling.BOX)
+    picture.paste(OUTLINE, (left, top), ImageChops.lighter(fill, edge))
+
+
+def _span(part: slice, scale: float, length: int) -> tuple[int, int]:
+    """The picture's pixels, first and one past the last, that show a part of a mask's side with the line around it."""
+    margin = math.ceil(2 * scale) + 1
+    return max(0, math.floor(part.start * scale) - margin), min(length, math.ceil(part.stop * scale) + margin)
 
 
 def _border(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
