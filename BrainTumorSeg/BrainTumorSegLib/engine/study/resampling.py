@@ -38,8 +38,10 @@ def covered_fraction(flair: sitk.Image, other: Geometry, transform: sitk.Transfo
 
     transform: maps FLAIR's points to the other's (LPS, mm), must be linear; None is the identity.
     """
-    chosen = _some_of(head_foreground(sitk.GetArrayViewFromImage(flair)), _COVERAGE_POINTS)
     geometry = Geometry.of_image(flair)
+    if transform is None and other.is_close_to(geometry):
+        return 1.0
+    chosen = _some_of(head_foreground(sitk.GetArrayViewFromImage(flair)), _COVERAGE_POINTS)
     kji = np.unravel_index(chosen, geometry.shape_kji)
     points_ijk1 = np.stack([*kji[::-1], np.ones(chosen.size)])
     to_other = np.linalg.inv(other.affine_lps) @ affine_of(transform) @ geometry.affine_lps

@@ -101,7 +101,7 @@ def windowed(slices: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     A value that fills a fifth of the picture is the background that skull stripping or masking left; it becomes
     black, even where brain is darker (z-scored images).
     """
-    values, counts = np.unique(slices[:, ::2, ::2], return_counts=True)
+    values, counts = np.unique(slices[:, ::4, ::4], return_counts=True)
     stripped = counts.max() > _BACKGROUND_SHARE * counts.sum()
     empty = slices == values[counts.argmax()] if stripped else np.zeros(slices.shape, bool)
     inside = slices[~empty]
