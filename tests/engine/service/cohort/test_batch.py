@@ -176,6 +176,14 @@ def test_cancelling_keeps_the_rows_of_what_is_done(cohort: Path) -> None:
     assert sorted(rows_of(cohort)) == ["anna", "bert", "carl"]
 
 
+def test_the_row_of_a_failed_study_names_its_files_in_full(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(cohort)
+    run(Batch(find_studies(Path("in")), Path("out"), RunSettings(), {"lgg": "ab" * 32}), Workers({"carl": ENDS["bad"]}))
+    row = rows_of(cohort)["carl"]
+    assert row["status"] == "failed"
+    assert row["flair"] == str(cohort / "in" / "carl" / "flair.nii.gz")
+
+
 def test_a_bad_study_is_a_row_with_reason_and_remedy_and_stops_no_other(cohort: Path) -> None:
     for name in ("bad", "mixed"):
         (cohort / "in" / name).mkdir()

@@ -96,7 +96,7 @@ def failed_row(study: StudyFiles, settings: RunSettings, message: str, remedy: s
         seconds=f"{seconds:.1f}",
         message=message,
         remedy=remedy,
-        **{role.value: " | ".join(map(shown, study.candidates.get(role, ()))) for role in Role},
+        **{role.value: " | ".join(shown(path.absolute()) for path in study.candidates.get(role, ())) for role in Role},
         model=settings.model or "",
         **{name: "" if value is None else _text(value) for name, value in asked.items()},
         device=settings.device,
