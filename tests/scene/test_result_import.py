@@ -34,6 +34,7 @@ from BrainTumorSegLib.scene.resultImport import (
     hasEditedTumour,
     importResult,
     readResult,
+    showSurface,
 )
 from BrainTumorSegLib.scene.segmentVoxels import maskOnVolume, writeMask
 from BrainTumorSegLib.scene.undo import SegmentationUndo
@@ -141,12 +142,20 @@ def test_segment_follows_flair_when_the_transform_moves(scene: Any, segment: Seg
 
 def test_surface_lies_on_the_ball(scene: Any, segment: Segment) -> None:
     result = segment(addVolume(scene, "FLAIR", GRIDS["isotropic"]))
+    showSurface(result)
     surface = vtk.vtkPolyData()
     result.segmentationNode.GetClosedSurfaceRepresentation(result.segmentId, surface)
     points = vtk.util.numpy_support.vtk_to_numpy(surface.GetPoints().GetData())
     distances = np.linalg.norm(points - BALL_CENTRE_RAS, axis=1)
     assert np.abs(distances - BALL_RADIUS_MM).max() < 2.0  # one voxel
     assert np.linalg.norm(points.mean(axis=0) - BALL_CENTRE_RAS) < 0.5
+
+
+def test_a_result_that_was_removed_gets_no_surface(scene: Any, segment: Segment) -> None:
+    result = segment(addVolume(scene, "FLAIR", GRIDS["isotropic"]))
+    scene.RemoveNode(result.segmentationNode)
+    showSurface(result)
+    assert not result.segmentationNode.GetSegmentation().ContainsRepresentation("Closed surface")
 
 
 def test_segment_is_named_coded_and_coloured_as_in_the_file(scene: Any, segment: Segment) -> None:

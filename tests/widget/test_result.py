@@ -59,6 +59,10 @@ def test_edit_opens_the_segment_editor_on_result_and_flair(
     assert shell.segmentEditor.sourceVolumeNode is study["FLAIR"]
 
 
+def test_a_new_result_has_a_surface_to_show_in_3d(panel: Any, result: Any) -> None:
+    assert result.GetSegmentation().ContainsRepresentation("Closed surface")
+
+
 def test_3d_is_shown_and_hidden(panel: Any, result: Any) -> None:
     assert panel.ui.show3DButton.checked
     panel.ui.show3DButton.click()

@@ -21,6 +21,7 @@ from BrainTumorSegLib.scene.resultImport import (
     ResultFiles,
     importResult,
     readResult,
+    showSurface,
 )
 from BrainTumorSegLib.scene.studyExport import ExportedStudy, exportStudy
 from BrainTumorSegLib.scene.undo import SegmentationUndo
@@ -119,6 +120,10 @@ class SegmentationJob(EngineJob):
         self.report = report
         self.warnings += report["warnings"]
         self.remedies = tuple(Remedy(each) for each in report["remedies"])
+        self._then(partial(self._showSurface, self.result))
+
+    def _showSurface(self, result: ImportedResult) -> None:
+        showSurface(result)
         self._then(partial(self._finish, None))
 
     def _stop(self) -> None:

@@ -95,7 +95,8 @@ def importResult(
     undo: SegmentationUndo,
     policy: EditedPolicy = EditedPolicy.KEEP,
 ) -> ImportedResult:
-    """Show a finished job's result. ``segmentationNode``: where the user wants it, None for a new node.
+    """Show a finished job's result; its surface is left to ``showSurface``. ``segmentationNode``: where the user wants
+    it, None for a new node.
 
     Voxels go onto FLAIR's grid in its own coordinates, under its parent transform, so both stay aligned when that
     moves. Raises InputError if FLAIR is gone or has another size by now.
@@ -113,7 +114,6 @@ def importResult(
     removePart(target, REFINED)
     for sequence, exported in (("t1", study.t1), ("t1c", study.t1c)):
         target.SetNodeReferenceID(INPUTS[sequence], exported.nodeId if exported is not None else None)
-    target.CreateClosedSurfaceRepresentation()
     name = f"{flairNode.GetName()} tumour"
     if read.probability is None:
         removePart(target, PROBABILITY)
@@ -135,6 +135,12 @@ def importResult(
         lesionsNode,
         probabilityNode,
     )
+
+
+def showSurface(result: ImportedResult) -> None:
+    """Make the surface that 3D views show, unless the result was removed meanwhile."""
+    if result.segmentationNode.GetScene() is not None:
+        result.segmentationNode.CreateClosedSurfaceRepresentation()
 
 
 def hasEditedTumour(segmentationNode: slicer.vtkMRMLSegmentationNode | None) -> bool:
