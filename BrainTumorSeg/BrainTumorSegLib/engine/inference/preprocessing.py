@@ -59,11 +59,21 @@ class AxialSlices:
 
         size_px: the sampling of the network, see ``coarsen``.
         """
-        last = len(self) - 1
-        planes = []
-        for sequence, steps in (CHANNELS[name] for name in names):
-            planes.append(self.sequences[sequence, np.clip(positions + steps * self.neighbour_step, 0, last)])
-        return coarsen(np.stack(planes, axis=1), size_px)
+        index = self._planes_of(names, positions)
+        planes = self.sequences.reshape(-1, *self.sequences.shape[2:])
+        if size_px == SIZE_PX:
+            return planes[index]
+        # Neighbouring slices are channels of each other: each is made coarse once.
+        needed, places = np.unique(index, return_inverse=True)
+        return coarsen(planes[needed], size_px)[places.reshape(index.shape)]
+
+    def _planes_of(self, names: Sequence[str], positions: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """Which plane of [3 * S, 256, 256] is which channel [B, C] of the slices at ``positions`` [B]."""
+        neighbours = [
+            (sequence, positions + steps * self.neighbour_step)
+            for sequence, steps in (CHANNELS[name] for name in names)
+        ]
+        return np.stack([sequence * len(self) + np.clip(at, 0, len(self) - 1) for sequence, at in neighbours], axis=1)
 
     def of_slices(self, logits: Array) -> Array:
         """Logits [S, 256, 256] of the slabs that networks see, made into those of the slices, in place."""
