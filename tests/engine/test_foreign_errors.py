@@ -24,6 +24,10 @@ def test_want_of_memory_has_its_own_kind() -> None:
         "could not create a primitive",  # oneDNN
         "Failed to allocate memory for image.",  # ITK
         "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory",
+        "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 79.15 GiB",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "GET was unable to find an engine to execute this computation",  # PyTorch, of cuDNN's workspaces
     ],
 )
 def test_want_of_memory_is_known_by_the_words_of_each_library(said: str) -> None:

@@ -14,12 +14,15 @@ from BrainTumorSegLib.engine.paths import shown
 PACKAGE_FOLDER = Path(__file__).parents[1]
 
 # PyTorch's and ITK's allocators raise a plain RuntimeError. So does oneDNN, which only names the step that failed; its
-# words for an operation that it does not know go on with " descriptor". Python can't start a thread without memory for
-# its stack. A library that finds no room is an ImportError or OSError: on Linux "failed to map segment from shared
-# object", on Windows error 1455, about the paging file, or 8.
+# words for an operation that it does not know go on with " descriptor". On a GPU NVIDIA's libraries have words of their
+# own, and PyTorch says that it found no engine for a convolution where all of them want more memory than there is; a
+# GPU that has none anyway is known when it is tried out (inference/device.py). Python can't start a thread without
+# memory for its stack. A library that finds no room is an ImportError or OSError: on Linux "failed to map segment from
+# shared object", on Windows error 1455, about the paging file, or 8.
 _OUT_OF_MEMORY = re.compile(
     r"not enough memory|out of memory|(can't|cannot) allocate memory|failed to allocate memory|bad_alloc"
     r"|could not (create|execute) a primitive(?! descriptor)|can't start new thread"
+    r"|CU[A-Z]+_STATUS_\w*ALLOC\w*_FAILED|unable to find an engine to execute this computation"
     r"|failed to map segment from shared object|WinError (1455|8)\b|paging file is too small",
     re.IGNORECASE,
 )
