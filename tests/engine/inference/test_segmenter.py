@@ -209,7 +209,7 @@ def test_out_of_memory_halves_the_batch_and_says_so(tmp_path: Path) -> None:
     hungry = replace(model, segmentation=replace(model.segmentation, network=_HungryNetwork(1)))
     result = Segmenter(hungry, CPU).segment(_study())
     assert result.mask.any()
-    assert result.warnings[-1] == "Memory ran out; slices are computed 1 at a time."
+    assert result.warnings[-1] == "Memory ran out; slices are segmented 1 at a time."
 
 
 def test_no_memory_for_one_slice_ends_with_a_remedy(tmp_path: Path) -> None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import logging
+import traceback
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,117 +17,242 @@ from torch import nn
 
 from BrainTumorSegLib.engine.errors import Cancelled, MemoryExhaustedError
 from BrainTumorSegLib.engine.foreign_errors import is_out_of_memory
-from BrainTumorSegLib.engine.inference.device import Compute
+from BrainTumorSegLib.engine.inference.device import Compute, choose
+from BrainTumorSegLib.engine.inference.lane import Array, Lane, Wait, lane_to
 from BrainTumorSegLib.engine.networks.folding import folded, keep_off_slow_convolution
 from BrainTumorSegLib.engine.networks.inputs import SIZE_PX
 
 logger = logging.getLogger(__name__)
 
-MakeInput = Callable[[npt.NDArray[np.intp]], npt.NDArray[np.float32]]
+Rows = npt.NDArray[np.intp]
+MakeInput = Callable[[Rows], Array]
 """Positions [B] -> network input float32: of slices [B, C, H, W], of views of a whole study [B, C, D, H, W]."""
+Apply = Callable[[nn.Module, torch.Tensor], torch.Tensor]
+"""What is computed of a batch, where the network is: its answer, or one made of several."""
+
+T = TypeVar("T")
 
 _CPU_BATCH = 4
 """Slices of SIZE_PX, as many as its caches hold; of smaller ones as many pixels, for starting a layer takes time."""
-_GPU_BATCH = 32
+_GPU_BATCH = 16
+"""As above, at most, and a power of two. A million pixels are several times the threads of the largest GPU. Of more,
+the host would make a study's only batch while the GPU has nothing to do; and what fits nearly everywhere makes nearly
+every run of a study the same, see ``batch_within``."""
 _SLICES_NDIM = 4
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a network does. one: that, once, such as "segment a slice". fewer: the sentence for when not all fits into
+    memory at once, with {batch} for how many do. size_px: side of slices; None for whole studies.
+    """
+
+    one: str
+    fewer: str
+    size_px: int | None = SIZE_PX
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How batches are computed. moved, halved: a sentence about each, to be told once this way has helped."""
+
+    lane: Lane
+    precision: torch.dtype
+    batch: int
+    moved: tuple[str, ...] = ()
+    halved: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Rows of the result that are being computed, and the way they went."""
+
+    rows: Rows
+    way: _Way
+    wait: Wait
+
+
+class _Work:
+    """The rows of a result: those that wait, the batches that are being computed, oldest first, and what was found."""
+
+    def __init__(self, rows: int) -> None:
+        self.waiting: Rows = np.arange(rows)
+        self.started = deque[_Batch]()
+        self.logits = np.empty(0, np.float32)
+        self._rows, self._done = rows, 0
+
+    @property
+    def fraction(self) -> float:
+        """How much was found, 0-1."""
+        return self._done / self._rows
+
+    def take(self, most: int) -> Rows:
+        """The next rows."""
+        rows, self.waiting = self.waiting[:most], self.waiting[most:]
+        return rows
+
+    def put_back(self, rows: Rows) -> None:
+        """Rows that could not be computed so; they come next."""
+        self.waiting = np.concatenate([rows, self.waiting])
+
+    def keep(self, rows: Rows, found: Array) -> None:
+        """What was found for rows."""
+        if self._done == 0:
+            self.logits = np.empty((self._rows, *found.shape[1:]), np.float32)
+        self.logits[rows] = found
+        self._done += len(rows)
+
+
+def answer(network: nn.Module, image: torch.Tensor) -> torch.Tensor:
+    """What the network says of a batch."""
+    logits: torch.Tensor = network(image)
+    return logits
 
 
 class NetworkRunner:
     """A network on a device. After an out-of-memory it halves its batch, then moves to the CPU, and stays there.
 
-    notes: sentences for the user about each such step that helped.
+    On a GPU the batch is chosen by free memory when the first slices come, and kept: the same slices give the same
+    logits, bit for bit, where the batch is the same. notes: sentences for the user about the smaller way that helped.
     """
 
     def __init__(
         self,
         network: nn.Module,
         compute: Compute,
-        one: str = "a single slice",
-        many: str = "slices",
-        size_px: int = SIZE_PX,
+        task: Task,
+        lane_to: Callable[[torch.device], Lane] = lane_to,
     ) -> None:
-        """one, many: what is at a position, for what is told about memory. size_px: side of slices."""
-        self._network = folded(network).to(compute.device)
-        self._device = compute.device
-        self._precision = compute.precision
-        self._batch = _GPU_BATCH
-        if compute.device.type == "cpu":
-            self._batch = max(1, _CPU_BATCH * SIZE_PX**2 // size_px**2)
-            keep_off_slow_convolution(self._network)
-        self._one, self._many = one, many
-        self._untold: str | None = None
-        self.notes: list[str] = []
+        """lane_to: gives the way to a device."""
+        self._network = folded(network)
+        self._task = task
+        self._lane_to = lane_to
+        self.notes: tuple[str, ...] = ()
+        self._way = self._way_on(compute)
+        self._is_fitted = compute.device.type == "cpu" or task.size_px is None
+        self._attempt(1, self._way, partial(self._network.to, compute.device))
 
     @property
     def device(self) -> torch.device:
         """Where the network runs now."""
-        return self._device
+        return self._way.lane.device
 
     @property
     def precision(self) -> torch.dtype:
         """The type it computes in now; float32 means no autocast."""
-        return self._precision
+        return self._way.precision
 
     def run(
         self,
         make_input: MakeInput,
-        positions: npt.NDArray[np.intp],
+        positions: Rows,
         on_fraction: Callable[[float], None],
         is_cancelled: Callable[[], bool],
-    ) -> npt.NDArray[np.float32]:
+        apply: Apply = answer,
+    ) -> Array:
         """Logits float32 [len(positions), ...] of the slices at ``positions``.
 
-        Raises Cancelled between batches, MemoryExhaustedError when not even one slice fits on the CPU.
+        While a GPU computes a batch, the next one is made. Raises Cancelled between batches, MemoryExhaustedError when
+        not even one slice fits on the CPU.
         """
-        logits = np.empty(0, np.float32)
-        done = 0
-        while done < len(positions):
+        work = _Work(len(positions))
+        while len(work.waiting) or work.started:
             if is_cancelled():
                 raise Cancelled
-            batch = positions[done : done + self._batch]
-            try:
-                found = self._forward(make_input(batch))
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._use_less_memory(len(batch), error)
-                continue
-            self._tell()
-            if done == 0:
-                logits = np.empty((len(positions), *found.shape[1:]), np.float32)
-            logits[done : done + len(batch)] = found
-            done += len(batch)
-            on_fraction(done / len(positions))
-        return logits
+            if len(work.waiting):
+                self._start_next(work, lambda rows: make_input(positions[rows]), apply)
+            if len(work.started) > (self._way.lane.ahead if len(work.waiting) else 0):
+                self._finish_oldest(work)
+                on_fraction(work.fraction)
+        return work.logits
 
-    @torch.inference_mode()
-    def _forward(self, array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        image = torch.from_numpy(array).to(self._device)
-        if image.ndim == _SLICES_NDIM:
-            image = image.to(memory_format=torch.channels_last)
-        autocast = torch.autocast(self._device.type, self._precision, enabled=self._precision is not torch.float32)
-        with autocast, torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-            return self._network(image).float().cpu().numpy()
-
-    def _use_less_memory(self, tried: int, error: Exception) -> None:
-        """Halve what was tried, or go to the CPU. Raises MemoryExhaustedError where there is nothing smaller to try."""
-        if tried > 1:
-            self._batch = tried // 2
-            self._untold = f"Memory ran out; {self._many} are computed {self._batch} at a time."
-        elif self._device.type != "cpu":
-            self._untold = f"The memory of {self._device} does not suffice; the CPU was used instead."
-            self._device, self._precision = torch.device("cpu"), torch.float32
-            self._network = self._network.to(self._device)
-            self._batch = _CPU_BATCH
+    def _start_next(self, work: _Work, make_input: MakeInput, apply: Apply) -> None:
+        """Sets the device to the next rows; they wait on where memory runs out."""
+        if not self._is_fitted:
+            self._fit(partial(self._compute, make_input, work.waiting[:1], apply))
+        way = self._way
+        rows = work.take(way.batch)
+        wait = self._attempt(len(rows), way, lambda: way.lane.fetch(self._compute(make_input, rows, apply)))
+        if wait is None:
+            work.put_back(rows)
         else:
+            work.started.append(_Batch(rows, way, wait))
+
+    def _finish_oldest(self, work: _Work) -> None:
+        """Waits for the batch that was started first; its rows wait on where memory ran out over them."""
+        batch = work.started.popleft()
+        found = self._attempt(len(batch.rows), batch.way, batch.wait)
+        if found is None:
+            work.put_back(batch.rows)
+        else:
+            work.keep(batch.rows, found)
+            self._tell(batch.way)
+
+    def _compute(self, make_input: MakeInput, rows: Rows, apply: Apply) -> torch.Tensor:
+        """Logits float32 [B, ...] on the device, which may still be at it."""
+        autocast = torch.autocast(self.device.type, self.precision, enabled=self.precision is not torch.float32)
+        deterministic = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+        with torch.inference_mode(), autocast, deterministic:
+            image = self._way.lane.send(make_input(rows))
+            if image.ndim == _SLICES_NDIM:
+                image = image.to(memory_format=torch.channels_last)
+            return apply(self._network, image).float()
+
+    def _fit(self, compute_one: Callable[[], object]) -> None:
+        """Chooses the batch by what one slice takes."""
+        self._is_fitted = True
+        way = self._way
+        batch = self._attempt(1, way, lambda: way.lane.fitting_batch(compute_one, way.batch))
+        if batch is not None:
+            self._way = replace(way, batch=batch)
+
+    def _attempt(self, size: int, way: _Way, action: Callable[[], T]) -> T | None:
+        """What an action for so many positions gives; None where memory ran out, and less is used from now on.
+
+        Raises MemoryExhaustedError where there is nothing smaller to try.
+        """
+        try:
+            return action()
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            logger.warning("%s, to %s, %d at a time: %s", self.device, self._task.one, size, error)
+            # They hold the feature maps of the attempt: the very memory that is wanted.
+            traceback.clear_frames(error.__traceback__)
+            if way is self._way:  # or else a batch that was started before has already led to a smaller way
+                self._way = self._smaller(size, error)
+            return None
+
+    def _smaller(self, size: int, error: Exception) -> _Way:
+        """The way after the present one, which failed for ``size`` positions: half of them, or the CPU."""
+        if size > 1:
+            batch = size // 2
+            return replace(self._way, batch=batch, halved=(self._task.fewer.format(batch=batch),))
+        if self.device.type == "cpu":
             raise MemoryExhaustedError(
-                f"There is not enough memory to compute {self._one} on the CPU.",
+                f"There is not enough memory to {self._task.one} on the CPU.",
                 "Close other programs, or use a machine with more memory.",
             ) from error
+        moved = f"The memory of {self.device} did not suffice to {self._task.one}; the CPU was used instead."
+        left = self._way.lane
+        cpu = choose("cpu")
+        self._network.to(cpu.device)
+        left.leave()
+        return replace(self._way_on(cpu), moved=(moved,))
 
-    def _tell(self) -> None:
-        """Note what was done about memory, now that it has helped."""
-        if self._untold is not None:
-            logger.warning(self._untold)
-            self.notes.append(self._untold)
-            self._untold = None
+    def _way_on(self, compute: Compute) -> _Way:
+        """How to begin on a device; readies the network for it."""
+        on_cpu = compute.device.type == "cpu"
+        if on_cpu:
+            keep_off_slow_convolution(self._network)
+        batch = _CPU_BATCH if on_cpu else _GPU_BATCH
+        if self._task.size_px is not None:
+            batch = max(1, batch * SIZE_PX**2 // self._task.size_px**2)
+        return _Way(self._lane_to(compute.device), compute.precision, batch)
+
+    def _tell(self, way: _Way) -> None:
+        """Notes what was done about memory, now that it has helped."""
+        notes = (*way.moved, *way.halved)
+        if way is self._way and notes != self.notes:
+            logger.warning(" ".join(notes))
+            self.notes = notes

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +15,10 @@ from BrainTumorSegLib.engine.errors import Cancelled
 from BrainTumorSegLib.engine.inference.appearance import Appearance
 from BrainTumorSegLib.engine.inference.device import Compute, choose
 from BrainTumorSegLib.engine.inference.head_size import head_size_warnings
+from BrainTumorSegLib.engine.inference.mirroring import answer_with_mirror_image
 from BrainTumorSegLib.engine.inference.preprocessing import AxialSlices, prepare
 from BrainTumorSegLib.engine.inference.refinement import LOGIT_LIMIT, refine
-from BrainTumorSegLib.engine.inference.runner import NetworkRunner
+from BrainTumorSegLib.engine.inference.runner import NetworkRunner, Task, answer
 from BrainTumorSegLib.engine.inference.slice_scores import slice_probabilities, through_gate
 from BrainTumorSegLib.engine.inference.thickness import thin_slice_warnings
 from BrainTumorSegLib.engine.measurement.measure import Measures, measure
@@ -34,6 +34,13 @@ Progress = Callable[[str, float], None]
 
 _SPANS = {"preprocess": (0.0, 0.1), "classify": (0.1, 0.4), "segment": (0.4, 0.95), "postprocess": (0.95, 1.0)}
 """Which part of the segmenter's work each stage is, roughly by its time."""
+_CLASSIFY = Task("classify a slice", "Memory ran out; slices are classified {batch} at a time.")
+_SEGMENT = Task("segment a slice", "Memory ran out; slices are segmented {batch} at a time.")
+_REFINE = Task(
+    "correct the outline by the whole study",
+    "Memory ran out; the study and its mirror image were corrected one by one.",
+    None,
+)
 
 
 def load_segmenter(store: ModelStore, model_name: str | None = None, device: str = "auto") -> Segmenter:
@@ -63,19 +70,22 @@ class _Stopwatch:
 class Segmenter:
     """A model kept ready on a device. The same study and settings give the same result, bit for bit, on one device.
 
-    device: where it computes, such as "cpu" or "cuda:0".
+    On a GPU this holds for one that has memory for the usual batch: short of it, free memory decides how many slices
+    are computed at once, and results may differ in the last bits of the probabilities. device: where it computes, such
+    as "cpu" or "cuda:0".
     """
 
     def __init__(self, model: Model, compute: Compute) -> None:
         self._model = model
         self.device = str(compute.device)
-        self._segment = NetworkRunner(model.segmentation.network, compute)
-        refiner = model.segmentation.refiner
-        self._refine = (
-            NetworkRunner(refiner, compute, "a whole study", "whole studies") if refiner is not None else None
+        refiner, classifier = model.segmentation.refiner, model.classifier
+        self._segment = NetworkRunner(model.segmentation.network, compute, _SEGMENT)
+        self._refine = NetworkRunner(refiner, compute, _REFINE) if refiner is not None else None
+        self._classify = (
+            NetworkRunner(classifier.network, compute, replace(_CLASSIFY, size_px=classifier.size_px))
+            if classifier is not None
+            else None
         )
-        classifier = model.classifier
-        self._classify = NetworkRunner(classifier.network, compute, size_px=classifier.size_px) if classifier else None
 
     def segment(
         self,
@@ -140,43 +150,19 @@ class Segmenter:
         positions = np.flatnonzero(chosen)
         if not len(positions):
             return np.zeros_like(logits)
-        logits[positions] = self._mean_of_views(slices, positions, (1, -1) if tta else (1,), on_fraction, is_cancelled)
+        channels = self._model.segmentation.channels
+        logits[positions] = self._segment.run(
+            lambda p: slices.channels(channels, p),
+            positions,
+            on_fraction,
+            is_cancelled,
+            answer_with_mirror_image if tta else answer,
+        )[:, 0]
         maps = self._in_study(slices, slices.of_slices(logits), is_cancelled)
         maps /= self._model.segmentation.recommendation.temperature
         expit(maps, out=maps)
         maps[~chosen] = 0.0
         return maps
-
-    def _mean_of_views(
-        self,
-        slices: AxialSlices,
-        positions: npt.NDArray[np.intp],
-        views: tuple[int, ...],
-        on_fraction: Callable[[float], None],
-        is_cancelled: Callable[[], bool],
-    ) -> npt.NDArray[np.float32]:
-        """Tumour logits [B, 256, 256] of the slices at ``positions``, the mean of what ``_view`` gives for each."""
-        total = np.zeros((len(positions), SIZE_PX, SIZE_PX), np.float32)
-        for number, step in enumerate(views):
-            report = partial(_report_part, on_fraction, number / len(views), len(views))
-            total += self._view(slices, positions, step, report, is_cancelled) / len(views)
-        return total
-
-    def _view(
-        self,
-        slices: AxialSlices,
-        positions: npt.NDArray[np.intp],
-        step: int,
-        on_fraction: Callable[[float], None],
-        is_cancelled: Callable[[], bool],
-    ) -> npt.NDArray[np.float32]:
-        """Tumour logits [B, 256, 256] of the slices seen as they are (step 1) or mirrored left-right (step -1)."""
-        bundle = self._model.segmentation
-
-        def make_input(some: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
-            return np.ascontiguousarray(slices.channels(bundle.channels, some)[..., ::step])
-
-        return self._segment.run(make_input, positions, on_fraction, is_cancelled)[:, 0, :, ::step]
 
     def _in_study(
         self, slices: AxialSlices, logits: npt.NDArray[np.float32], is_cancelled: Callable[[], bool]
@@ -225,7 +211,3 @@ def _unlike_training(slices: AxialSlices) -> tuple[str, ...]:
     thin = thin_slice_warnings(slices.neighbour_step, slices.view.order.spacing_mm[0])
     size = head_size_warnings(slices.head_mm)
     return (*size, *thin, *Appearance.of(slices.sequences[SEQUENCES.index("flair")]).warnings())
-
-
-def _report_part(on_fraction: Callable[[float], None], start: float, parts: int, fraction: float) -> None:
-    on_fraction(start + fraction / parts)
