@@ -71,6 +71,12 @@ def test_of_smaller_slices_more_are_computed_at_once(size_px: int, batch: int) -
     assert network.tried[0] == batch
 
 
+def test_of_numbers_of_half_the_size_twice_as_many_are_computed_at_once() -> None:
+    network = Hungry(99)
+    run(NetworkRunner(network, Compute(torch.device("cpu"), torch.bfloat16, "CPU"), SLICES), 36)
+    assert network.tried[0] == 8
+
+
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no other way")
 def test_one_thread_computes_1_x_1_convolutions_as_two_do() -> None:
     network = nn.Conv2d(1, 8, 1)

@@ -33,7 +33,8 @@ Apply = Callable[[nn.Module, torch.Tensor], torch.Tensor]
 T = TypeVar("T")
 
 _CPU_BATCH = 4
-"""Slices of SIZE_PX, as many as its caches hold; of smaller ones as many pixels, for starting a layer takes time."""
+"""Slices of SIZE_PX in float32, as many as its caches hold; of smaller ones, and of smaller numbers, as many bytes, for
+starting a layer takes time."""
 _GPU_BATCH = 16
 """As above, at most, and a power of two. A million pixels are several times the threads of the largest GPU. Of more,
 the host would make a study's only batch while the GPU has nothing to do; and what fits nearly everywhere makes nearly
@@ -245,7 +246,7 @@ class NetworkRunner:
         on_cpu = compute.device.type == "cpu"
         if on_cpu:
             keep_off_slow_convolution(self._network)
-        batch = _CPU_BATCH if on_cpu else _GPU_BATCH
+        batch = _CPU_BATCH * torch.float32.itemsize // compute.precision.itemsize if on_cpu else _GPU_BATCH
         if self._task.size_px is not None:
             batch = max(1, batch * SIZE_PX**2 // self._task.size_px**2)
         return _Way(self._lane_to(compute.device), compute.precision, batch)
