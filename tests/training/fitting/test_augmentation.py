@@ -14,6 +14,7 @@ from brain_tumor_training.fitting.augmentation import SampleChanges, change, dra
 from brain_tumor_training.recipes.settings import AugmentationSettings
 
 SIDE = 32
+STRONG = AugmentationSettings(bias_share=1.0)
 
 
 def disk(row: float, column: float, radius: float = 5) -> tuple[torch.Tensor, torch.Tensor]:
@@ -135,3 +136,15 @@ def test_every_kind_of_change_is_drawn_and_within_its_range() -> None:
         assert 0.05 < share < 0.35
     assert 0.1 < np.mean([one.low_resolution < 1 for one in drawn]) < 0.3
     assert 0.05 < np.mean([one.bias.any() for one in drawn]) < 0.3
+
+
+def test_no_change_waits_for_a_device() -> None:
+    """Tensors without numbers: what asked them for one, as whoever waits for a GPU does, would raise."""
+    nowhere = torch.device("meta")
+    image, mask = torch.empty(8, 3, SIDE, SIDE, device=nowhere), torch.empty(8, 1, SIDE, SIDE, device=nowhere)
+    # Noise comes from a generator of the device, which there is none of nowhere.
+    drawn = [replace(draw_changes(STRONG, 3, SIDE, np.random.default_rng(seed)), noise_std=0.0) for seed in range(8)]
+    assert any((one.gamma != 1).any() and one.bias.any() for one in drawn)
+    changed, changed_mask = change(image, mask, drawn, 24)
+    assert (changed.shape, changed_mask.shape) == ((8, 3, 24, 24), (8, 1, 24, 24))
+    assert changed.device == changed_mask.device == nowhere

@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from brain_tumor_training.fitting.averaging import PhaseEnds, measure_statistics
+from brain_tumor_training.fitting.averaging import PhaseEnds, StepMean, measure_statistics
 from training_phantom import CPU
 
 
@@ -9,6 +11,24 @@ def _network(weight: float) -> nn.Module:
     network = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.BatchNorm2d(1))
     nn.init.constant_(network[0].weight, weight)
     return network
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.7, 0.998])
+def test_the_mean_over_steps_is_torchs(decay: float) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Conv2d(3, 1, 1))
+    mean = StepMean(network, decay)
+    expected = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    for _ in range(6):
+        network(torch.randn(4, 2, 8, 8))  # moves the buffers
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        mean.update_parameters(network)
+        expected.update_parameters(network)
+        found = mean.state_dict()
+        assert list(found) == list(expected.state_dict())
+        assert all(torch.equal(found[name], tensor) for name, tensor in expected.state_dict().items())
 
 
 def test_every_end_weighs_the_same() -> None:

@@ -1,8 +1,9 @@
 """Random changes that a scanner, a patient or a site could have made, computed for whole batches on the device.
 
 MONAI's random transforms take one sample at a time on the CPU; at the rate of a small network they cost more than the
-network, and they starve a GPU. Here the numbers of each sample are drawn where the sample is, from its own seed, and
-the pixels are changed where the network is: so a run repeats itself whatever the batch, the workers or the processes.
+network, and they starve a GPU. Here the numbers of each sample are drawn on the CPU, from its own seed, and the pixels
+are changed where the network is: so a run repeats itself whatever the batch or the processes. Nothing here waits for a
+GPU: what decides about a change is known before it is sent.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from brain_tumor_training.data.sending import sent
 from brain_tumor_training.recipes.settings import AugmentationSettings
 
 BRIGHTEST = 4.0
@@ -91,11 +93,11 @@ def change(
     """
     image, mask = _change_space(image, mask, changes, crop_px)
     image = image.clamp_(0, BRIGHTEST)
-    gamma = _column([one.gamma for one in changes], image)
     # Powers of 1 where nothing changes would cost as much as those that change.
-    bent = (gamma != 1).flatten(1).any(1)
-    if bent.any():
-        image[bent] = image[bent] ** gamma[bent]
+    bent = [index for index, one in enumerate(changes) if (one.gamma != 1).any()]
+    if bent:
+        which = sent(torch.tensor(bent), image.device)
+        image[which] = image[which] ** _column([changes[index].gamma for index in bent], image)
     image = image * _column([one.brightness for one in changes], image)
     for index, one in enumerate(changes):
         image[index] = _change_sample(image[index], one)
@@ -106,13 +108,12 @@ def _change_space(
     image: torch.Tensor, mask: torch.Tensor, changes: list[SampleChanges], crop_px: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     both = torch.cat([image, mask], dim=1)
-    affine = torch.from_numpy(np.stack([one.affine for one in changes])).to(both)
     height, width = both.shape[-2:]
     # From offsets in pixels to grid_sample's units, in which the half side of input and output is 1.
-    half = torch.tensor([width / 2, height / 2], dtype=both.dtype, device=both.device)
-    affine = affine / half[:, None]
-    affine[:, :, :2] *= crop_px / 2
-    grid = functional.affine_grid(affine, [len(both), 1, crop_px, crop_px], align_corners=False)
+    half = np.array([[width / 2], [height / 2]], np.float32)
+    affine = np.stack([one.affine for one in changes]) / half
+    affine[:, :, :2] *= np.float32(crop_px / 2)
+    grid = functional.affine_grid(_sent(affine, both), [len(both), 1, crop_px, crop_px], align_corners=False)
     both = functional.grid_sample(both, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return both[:, :-1].contiguous(), (both[:, -1:] >= 0.5).to(mask)
 
@@ -121,7 +122,7 @@ def _change_sample(image: torch.Tensor, changes: SampleChanges) -> torch.Tensor:
     """The changes of one image [C, H, W] that few samples of a batch get."""
     size = image.shape[-2:]
     if changes.bias.any():
-        knots = torch.from_numpy(changes.bias).to(image)[None, None]
+        knots = _sent(changes.bias, image)[None, None]
         image = image * functional.interpolate(knots, size=size, mode="bicubic", align_corners=True)[0].exp()
     if changes.blur_sigma > 0:
         image = _blur(image, changes.blur_sigma)
@@ -179,4 +180,8 @@ def _some(
 
 def _column(values: list[npt.NDArray[np.float32]], image: torch.Tensor) -> torch.Tensor:
     """[B, C, 1, 1] of one number for each sample and channel."""
-    return torch.from_numpy(np.stack(values)).to(image)[:, :, None, None]
+    return _sent(np.stack(values), image)[:, :, None, None]
+
+
+def _sent(numbers: npt.NDArray[np.float32], image: torch.Tensor) -> torch.Tensor:
+    return sent(torch.from_numpy(numbers), image.device)
