@@ -35,7 +35,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of the command ``fit`` on fold 0's training side."""
     folder = tmp_path_factory.mktemp("run")
     arguments = ["--cache", data / "cache", "--folds", data / "folds.csv", "--fold", 0, "--data", data]
-    options = ["--run", folder / "run", "--device", "cpu", "--workers", 0]
+    options = ["--run", folder / "run", "--device", "cpu"]
     assert main(["fit", str(write_recipe(folder)), *map(str, [*arguments, *options])]) == 0
     return folder / "run"
 

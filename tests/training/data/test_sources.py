@@ -1,7 +1,6 @@
 import csv
 import shutil
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,16 +9,14 @@ import SimpleITK as sitk
 from brain_tumor_training.data.cache import build_cache, cached_names, load_cache
 from brain_tumor_training.data.folds import refuse_mixed_folds
 from brain_tumor_training.data.kaggle import read_patient
-from brain_tumor_training.data.slices import SlicePool
 from brain_tumor_training.data.sources import training_sources
 from brain_tumor_training.data.splits import make_split, pool_of
 from brain_tumor_training.fitting.distributed import BatchShare, Processes
-from brain_tumor_training.fitting.slice_stream import SliceStream, window
 from brain_tumor_training.recipes.settings import SamplingSettings, SplitSettings, ValidationSettings
 from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.inference.normalisation import normalise_sequence
 from kaggle_phantom import write_data_set, write_patient
-from training_phantom import SIZE_PX, patients, tiny_settings
+from training_phantom import patients, tiny_settings
 
 
 def test_the_cache_holds_what_the_engine_would_show_the_network(tmp_path: Path) -> None:
@@ -101,59 +98,6 @@ def test_wrong_tables_are_refused(tmp_path: Path, content: str, message: str) ->
     (tmp_path / "p.csv").write_text(content)
     with pytest.raises(InputError, match=message):
         training_sources(tmp_path / "p.csv")
-
-
-def test_a_sample_depends_on_its_number_alone() -> None:
-    pool = SlicePool.of_all(patients())
-    one = SliceStream(pool, tiny_settings(), SIZE_PX, 50, seed=1)
-    other = SliceStream(pool, tiny_settings(), SIZE_PX, 50, seed=1)
-    _ = [one[index] for index in range(10)]
-    np.testing.assert_array_equal(one[17].image, other[17].image)
-    np.testing.assert_array_equal(one[17].mask, other[17].mask)
-    assert repr(one[17].changes) == repr(other[17].changes)
-
-
-def test_a_crop_comes_with_a_margin_and_shows_the_tumour() -> None:
-    pool = SlicePool.of_all(patients())
-    settings = tiny_settings(sampling=SamplingSettings(tumour_share=1.0))
-    stream = SliceStream(pool, settings, SIZE_PX, 20, seed=1, crop_px=SIZE_PX // 2)
-    windows = [stream[index] for index in range(20)]
-    side = round(SIZE_PX // 2 * 1.25)
-    assert {one.image.shape[1:] for one in windows} == {one.mask.shape[1:] for one in windows} == {(side, side)}
-    assert np.mean([one.mask.any() for one in windows]) > 0.7
-
-
-def test_a_window_moves_inward_and_a_small_slice_gets_a_border() -> None:
-    array = np.arange(36, dtype=np.float32).reshape(1, 6, 6)
-    np.testing.assert_array_equal(window(array, (0, 5), 4), array[:, :4, 2:])
-    bordered = window(array, (3, 3), 8)
-    np.testing.assert_array_equal(bordered[:, 1:7, 1:7], array)
-    assert bordered.sum() == array.sum()
-
-
-def test_without_a_tumour_share_every_slice_comes_once_an_epoch() -> None:
-    pool = SlicePool.of_all(patients())
-    settings = tiny_settings(
-        sampling=SamplingSettings(None, brain_share=0, sequence_drop=0, neighbour_drop=0), augmentation=None
-    )
-    stream = SliceStream(pool, settings, SIZE_PX, 2 * len(pool), seed=1)
-    epochs = [
-        [float(stream[index].image.sum()) for index in range(start, start + len(pool))] for start in (0, len(pool))
-    ]
-    assert sorted(epochs[0]) == sorted(epochs[1])
-    assert len(set(epochs[0])) == len(pool)
-    assert epochs[0] != epochs[1]
-
-
-@pytest.mark.parametrize(("equal", "share_of_short"), [("slices", 3 / 21), ("patients", 1 / 2)])
-def test_slices_or_patients_have_equal_chances(equal: Literal["slices", "patients"], share_of_short: float) -> None:
-    """One patient has 3 slices with tumour, the other 18."""
-    short, long = patients(1, slices=5)[0], patients(2, slices=20)[1]
-    sampling = SamplingSettings(1.0, brain_share=0, sequence_drop=0, neighbour_drop=0, equal=equal)
-    settings = tiny_settings(sampling=sampling, augmentation=None)
-    stream = SliceStream(SlicePool.of_all([short, long]), settings, SIZE_PX, 600, seed=1)
-    seen = [np.array_equal(stream[index].mask[0], short.mask[1]) for index in range(600)]
-    assert np.mean(seen) == pytest.approx(share_of_short, abs=0.06)
 
 
 def test_patients_have_no_equal_chances_in_epochs_of_slices() -> None:

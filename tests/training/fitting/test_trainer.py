@@ -1,4 +1,5 @@
 import csv
+import math
 import os
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from brain_tumor_training.fitting.batches import Pools
 from brain_tumor_training.fitting.trainer import Trainer
 from brain_tumor_training.recipes.settings import OptimiserSettings, Phase, ValidationSettings
 from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.inference.device import Compute, choose
 from training_phantom import CPU, SIZE_PX, load_pools, tiny_network, tiny_settings
 
 STEEP = {"validation": ValidationSettings(every_steps=1, plateau_patience=0, plateau_factor=0.5)}
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 LOOKS = {"validation": ValidationSettings(every_steps=2)}
 
 
@@ -28,8 +31,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _trainer(run: Path, **changes: object) -> Trainer:
-    return Trainer(tiny_network(), tiny_settings(**changes), CPU, run)
+def _trainer(run: Path, compute: Compute = CPU, **changes: object) -> Trainer:
+    return Trainer(tiny_network(), tiny_settings(**changes), compute, run)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,29 @@ def test_training_lowers_the_loss_and_logs_it(tmp_path: Path) -> None:
     losses = [float(row["loss"]) for row in _rows(tmp_path / "log.csv")]
     assert len(losses) == 4
     assert losses[-1] < 0.6 * losses[0]
+
+
+def test_the_logged_loss_is_the_mean_of_the_steps_since_the_last_line(tmp_path: Path) -> None:
+    losses: list[float] = []
+    trainer = _trainer(tmp_path, phases=(Phase(SIZE_PX, 27, 2e-2, 3),))
+    trainer.fit(load_pools, lambda _done, _all, loss: losses.append(loss()))
+    logged = [row["loss"] for row in _rows(tmp_path / "log.csv")]
+    assert logged == [f"{math.fsum(some) / len(some):.5f}" for some in (losses[:20], losses[20:])]
+
+
+@needs_cuda
+def test_a_step_does_not_wait_for_the_gpu(tmp_path: Path) -> None:
+    """Between the lines of the log torch itself raises where a step would wait. Resumed, so that state is read."""
+    compute = choose("cuda")
+    _trainer(tmp_path, compute=compute).fit(load_pools, stop_after=2)
+
+    def watch(done: int, _all: int, _loss: object) -> None:
+        torch.cuda.set_sync_debug_mode("error" if done in range(3, 6) else "default")
+
+    try:
+        _trainer(tmp_path, compute=compute).fit(load_pools, watch, stop_after=4)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_the_mean_of_the_weights_starts_anew_with_each_phase(tmp_path: Path) -> None:

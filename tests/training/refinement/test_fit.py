@@ -51,7 +51,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Finished runs fold0 and fold1 of the slices' network, and ``other``, of another network."""
     folder = tmp_path_factory.mktemp("runs")
-    shared = ["--data", data, "--cache", data / "cache", "--folds", data / "folds.csv", "--workers", 0]
+    shared = ["--data", data, "--cache", data / "cache", "--folds", data / "folds.csv"]
     other = {"network": "ResUNet", "validation": None}
     for name, recipe, fold in (("fold0", SLICES, 0), ("fold1", SLICES, 1), ("other", other, 0)):
         (folder / f"{name}-recipe").mkdir()
@@ -91,9 +91,11 @@ def test_an_interrupted_training_goes_on_with_the_same_studies(runs: Path, data:
     """Near, not equal: the gradients of a 3D convolution in bfloat16 differ in their last bits from run to run."""
     settings = replace(SHORT, steps=5, learning_rate=1e-3, checkpoint_every=2)
     losses: dict[str, dict[int, float]] = {"whole": {}, "resumed": {}}
-    refine_run(request(runs, data, tmp_path / "whole", settings), lambda n, _, loss: losses["whole"].update({n: loss}))
+    refine_run(
+        request(runs, data, tmp_path / "whole", settings), lambda n, _, loss: losses["whole"].update({n: loss()})
+    )
 
-    def interrupt(done: int, _all: int, _loss: float) -> None:
+    def interrupt(done: int, _all: int, _loss: object) -> None:
         if done == 3:
             raise KeyboardInterrupt
 
@@ -101,7 +103,7 @@ def test_an_interrupted_training_goes_on_with_the_same_studies(runs: Path, data:
     with pytest.raises(KeyboardInterrupt):
         refine_run(broken, interrupt)
     assert not RunFolder(tmp_path / "broken").is_finished
-    refine_run(broken, lambda n, _, loss: losses["resumed"].update({n: loss}))
+    refine_run(broken, lambda n, _, loss: losses["resumed"].update({n: loss()}))
     assert list(losses["resumed"]) == [3, 4, 5]
     for step, loss in losses["resumed"].items():
         assert loss == pytest.approx(losses["whole"][step], rel=0.02)
@@ -154,7 +156,7 @@ def test_a_cross_validation_refines_every_fold_by_the_others_and_measures_that(d
     """The command by which the release's figures can be made again, for a step or two."""
     recipe = write_recipe(tmp_path, **SLICES)
     arguments = ["--data", data, "--cache", data / "cache", "--folds", data / "folds.csv", "--run", tmp_path / "cv"]
-    options = ["--refine", "steps=2", "warmup_steps=1", "batch_size=1", "--device", "cpu", "--workers", 0]
+    options = ["--refine", "steps=2", "warmup_steps=1", "batch_size=1", "--device", "cpu"]
     assert main(["crossvalidate", str(recipe), *map(str, [*arguments, *options])]) == 0
     for fold in (0, 1):
         run = RunFolder(tmp_path / "cv" / f"fold-{fold}" / "refined")
@@ -188,7 +190,7 @@ def _patient(slices: int = 10) -> StudyPatient:
 
 
 def test_logits_and_mask_are_changed_in_space_alike() -> None:
-    stream = StudyStream([_patient()], RefinementSettings())
+    stream = StudyStream([_patient()], RefinementSettings(), CPU.device)
     shapes = set()
     for index in range(12):
         sample = stream[index]
@@ -201,11 +203,23 @@ def test_logits_and_mask_are_changed_in_space_alike() -> None:
 
 
 def test_a_sample_hangs_on_seed_and_number_alone() -> None:
-    first, again = (StudyStream([_patient(), _patient()], RefinementSettings()) for _ in range(2))
+    first, again = (StudyStream([_patient(), _patient()], RefinementSettings(), CPU.device) for _ in range(2))
     assert torch.equal(first[5].seen, again[5].seen)
     assert not torch.equal(first[5].seen[3].mean(), first[6].seen[3].mean())
-    other = StudyStream([_patient(), _patient()], RefinementSettings(seed=1))
+    other = StudyStream([_patient(), _patient()], RefinementSettings(seed=1), CPU.device)
     assert first[5].seen.shape != other[5].seen.shape or not torch.equal(first[5].seen, other[5].seen)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_makes_the_samples_of_the_cpu() -> None:
+    here, there = (
+        StudyStream([_patient()], RefinementSettings(), device) for device in (CPU.device, torch.device("cuda", 0))
+    )
+    for index in range(12):
+        for name in ("seen", "logits", "mask"):
+            found = getattr(there[index], name)
+            assert found.device.type == "cuda"
+            torch.testing.assert_close(found.cpu(), getattr(here[index], name), rtol=0, atol=1e-3)
 
 
 def test_the_loss_is_that_of_the_whole_volume() -> None:

@@ -38,7 +38,7 @@ def validated(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     classifier = write_recipe(folder, **CLASSIFIER)
     recipe = write_recipe(folder, validation=None)
     arguments = ["--data", data, "--cache", data / "cache", "--folds", data / "folds.csv", "--run", folder / "cv"]
-    options = ["--classifier", classifier, "--device", "cpu", "--workers", 0]
+    options = ["--classifier", classifier, "--device", "cpu"]
     assert main(["crossvalidate", str(recipe), *map(str, [*arguments, *options])]) == 0
     return folder / "cv"
 

@@ -38,7 +38,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     data = write_folded_data(folder / "data", patients=2)
     classifier = write_recipe(folder, **CLASSIFIER)
     arguments = ["--data", data, "--cache", data / "cache", "--folds", data / "folds.csv", "--run", folder / "run"]
-    options = ["--refine", "steps=1", "warmup_steps=1", "--classifier", classifier, "--device", "cpu", "--workers", 0]
+    options = ["--refine", "steps=1", "warmup_steps=1", "--classifier", classifier, "--device", "cpu"]
     named = ["--name", "tiny", "--version", "2.0.0", "--title", "Tiny", "--release", folder / "release"]
     return ["release", *map(str, [write_recipe(folder, **SLICES), *arguments, *options, *named])]
 

@@ -25,7 +25,7 @@ def test_a_published_system_is_measured_under_both_protocols(
 ) -> None:
     data = write_folded_data(tmp_path, patients=4)
     arguments = ["--data", data, "--cache", data / "cache", "--folds", data / "folds.csv", "--fold", 0]
-    options = ["--run", tmp_path / "runs" / recipe, "--device", "cpu", "--workers", 0]
+    options = ["--run", tmp_path / "runs" / recipe, "--device", "cpu"]
     changes = {
         "phases": "[{_target_: brain_tumor_training.recipes.settings.Phase, size_px: 128, epochs: 1, "
         "schedule: plateau}]",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from brain_tumor_training.fitting.fit import FitRequest
+    from brain_tumor_training.fitting.trainer import Progress
     from brain_tumor_training.recipes.settings import TrainingSettings
 
 
@@ -19,7 +20,6 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="PATH", help="Kaggle's folder, or a CSV of your own NIfTI files")
     parser.add_argument("--cache", type=Path, required=True, metavar="DIR", help="arrays made of the data once")
     parser.add_argument("--folds", type=Path, metavar="CSV", help="folds by patient")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that load data (default: 1)")
     parser.add_argument(
         "--weights", type=Path, metavar="FILE", help="local file with the weights that the recipe starts from"
     )
@@ -58,7 +58,6 @@ def fit_request(arguments: argparse.Namespace) -> FitRequest:
         fold=getattr(arguments, "fold", None),
         device=arguments.device or "auto",
         weights=arguments.weights,
-        workers=arguments.workers,
     )
 
 
@@ -85,8 +84,8 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def step_bar() -> Iterator[Callable[[int, int, float], None]]:
-    """Yields on_progress(steps done of the phase, its steps, loss): on a terminal and in the first process only."""
+def step_bar() -> Iterator[Progress]:
+    """Yields an on_progress that shows steps and loss, on a terminal and in the first process only."""
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -95,9 +94,9 @@ def step_bar() -> Iterator[Callable[[int, int, float], None]]:
     hidden = None if Processes.of_environment().is_first else True
     with tqdm(unit="step", disable=hidden, leave=False) as bar, logging_redirect_tqdm():
 
-        def show(done: int, total: int, loss: float) -> None:
+        def show(done: int, total: int, loss: Callable[[], float]) -> None:
             bar.total = total
-            bar.update(done - bar.n)
-            bar.set_postfix(loss=f"{loss:.4f}")
+            if bar.update(done - bar.n):  # drawn anew, some ten times a second at most
+                bar.set_postfix(loss=f"{loss():.4f}")
 
         yield show

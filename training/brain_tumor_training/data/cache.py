@@ -99,7 +99,8 @@ def load_cache(cache: Path, names: Sequence[str], size_px: int) -> list[CachedPa
     return [
         CachedPatient(
             name,
-            np.load(cache / f"{name}-{size_px}.npy", mmap_mode="r"),
+            # Copy on write: what is read stays the file's, and torch takes only arrays that it could write to.
+            np.load(cache / f"{name}-{size_px}.npy", mmap_mode="c"),
             np.load(cache / f"{name}-{size_px}-mask.npy"),
             steps.get(name, 1),
         )

@@ -37,22 +37,33 @@ class SlicePool:
         return bool(self.patients[patient].mask[position].any())
 
 
-def take_slice(
+def planes_of(
     patient: CachedPatient,
     position: int,
     channels: Sequence[tuple[int, int]],
     variant: int = HEAD,
     dropped: frozenset[int] = frozenset(),
     alone: bool = False,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """One slice as image [C, H, W], background 0, and mask [1, H, W].
+) -> list[tuple[int, int, int]]:
+    """Where in ``patient.variants`` each channel of one slice lies: (variant, sequence, slice).
 
-    channels: of engine.preprocessing.CHANNELS. dropped: sequences shown as FLAIR. alone: neighbours are the slice.
+    channels: of engine.networks.inputs.CHANNELS. dropped: sequences shown as FLAIR. alone: neighbours are the slice.
     """
-    planes = []
-    for sequence, steps in channels:
-        source = FLAIR if sequence in dropped else sequence
-        neighbour = position if alone else position + steps * patient.neighbour_step
-        planes.append(patient.variants[variant, source, min(max(neighbour, 0), len(patient.mask) - 1)])
+    step, last = 0 if alone else patient.neighbour_step, len(patient.mask) - 1
+    return [
+        (variant, FLAIR if sequence in dropped else sequence, min(max(position + steps * step, 0), last))
+        for sequence, steps in channels
+    ]
+
+
+def take_slice(
+    patient: CachedPatient,
+    position: int,
+    channels: Sequence[tuple[int, int]],
+    variant: int = HEAD,
+    dropped: frozenset[int] = frozenset(),
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """One slice as image [C, H, W], background 0, and mask [1, H, W]; see ``planes_of``."""
+    planes = [patient.variants[plane] for plane in planes_of(patient, position, channels, variant, dropped)]
     image = np.stack(planes).astype(np.float32) - BACKGROUND
     return image, patient.mask[position][None].astype(np.float32)

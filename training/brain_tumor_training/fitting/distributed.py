@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import Sampler
 
 from BrainTumorSegLib.engine.errors import InputError
 
@@ -80,21 +79,13 @@ class Processes:
 _VARIABLES = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
 
 
-class BatchShare(Sampler[list[int]]):
+class BatchShare:
     """This process's samples of every batch from ``first_batch`` on; all processes together see each sample once."""
 
     def __init__(self, batches: int, batch_size: int, first_batch: int, processes: Processes) -> None:
         self._batches, self._batch_size, self._first = batches, batch_size, first_batch
         self._processes = processes
         processes.share_of(batch_size)
-
-    @property
-    def samples(self) -> int:
-        """Of all batches and processes."""
-        return self._batches * self._batch_size
-
-    def __len__(self) -> int:
-        return self._batches - self._first
 
     def __iter__(self) -> Iterator[list[int]]:
         for batch in range(self._first, self._batches):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from brain_tumor_training.data.cache import cached_names, load_cache
@@ -22,7 +23,7 @@ from BrainTumorSegLib.engine.inference.device import choose
 class FitRequest:
     """What to train on what. cache: made by ``prepare`` from the data. fold: held out of ``folds``; None trains on all.
 
-    weights: see initialisation. workers: processes that load data; 0 loads in the training process.
+    weights: see initialisation.
     """
 
     settings: TrainingSettings
@@ -32,7 +33,6 @@ class FitRequest:
     fold: int | None = None
     device: str = "auto"
     weights: Path | None = None
-    workers: int = 1
 
 
 def fit(
@@ -57,7 +57,7 @@ def fit(
             run.begin(request.settings, split_of_run, compute)
         network = initialised_network(request.settings, request.weights)
         trainer = Trainer(network, request.settings, compute, request.run, processes)
-        return trainer.fit(_loader(request, names, split_of_run), request.workers, on_progress, stop_after)
+        return trainer.fit(_loader(request, names, split_of_run), on_progress, stop_after)
 
 
 def fit_settings(
@@ -80,6 +80,8 @@ def training_names(request: FitRequest) -> list[str]:
 
 
 def _loader(request: FitRequest, names: list[str], split_of_run: Split) -> LoadPools:
+    # Phases of one sampling share their pools, so that a GPU is sent them once.
+    @lru_cache(maxsize=1)
     def load(size_px: int) -> Pools:
         patients = load_cache(request.cache, names, size_px)
         validation = pool_of(patients, split_of_run.validation) if split_of_run.validation else None

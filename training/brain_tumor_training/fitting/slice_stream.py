@@ -1,21 +1,21 @@
-"""An endless, reproducible stream of training slices."""
+"""An endless, reproducible stream of training slices, drawn as numbers: the pixels stay where they lie."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch.utils.data import Dataset
 
-from brain_tumor_training.data.slices import BRAIN, FLAIR, HEAD, SlicePool, take_slice
+from brain_tumor_training.data.packed_pixels import PackedPixels
+from brain_tumor_training.data.resident_slices import SliceCut, span
+from brain_tumor_training.data.slices import BRAIN, FLAIR, HEAD, SlicePool, planes_of
 from brain_tumor_training.fitting.augmentation import SampleChanges, draw_changes, no_changes
 from brain_tumor_training.recipes.settings import SamplingSettings, TrainingSettings
 from BrainTumorSegLib.engine.errors import InputError
+from BrainTumorSegLib.engine.inference.normalisation import BACKGROUND
 from BrainTumorSegLib.engine.networks.inputs import CHANNELS
 
 _SHUFFLE = 1
@@ -26,76 +26,77 @@ _CROP_MARGIN = 1.25
 
 @dataclass(frozen=True)
 class Sample:
-    """One drawn slice before its changes.
+    """One drawn slice: what to cut, and how to change what was cut."""
 
-    image: float32 [C, H, W], background 0, normalised as the engine does. mask: float32 [1, H, W] of 0 and 1.
-    """
-
-    image: npt.NDArray[np.float32]
-    mask: npt.NDArray[np.float32]
+    cut: SliceCut
     changes: SampleChanges
 
 
-@dataclass(frozen=True)
-class Batch:
-    """image: float32 [B, C, H, W]; mask: float32 [B, 1, H, W]; changes: one per sample."""
-
-    image: torch.Tensor
-    mask: torch.Tensor
-    changes: list[SampleChanges]
-
-    @classmethod
-    def of(cls, samples: Sequence[Sample]) -> Batch:
-        """Several samples of one size together (a DataLoader's collate_fn)."""
-        image, mask = (np.stack([getattr(one, name) for one in samples]) for name in ("image", "mask"))
-        return cls(torch.from_numpy(image), torch.from_numpy(mask), [one.changes for one in samples])
-
-
-class SliceStream(Dataset[Sample]):
-    """Sample number n is a function of (seed, n) alone: workers and resumed runs see the same data in the same order.
+class SliceStream:
+    """Sample number n is a function of (seed, n) alone: processes and resumed runs see the same in the same order.
 
     crop_px: side of the square that training sees of a slice of size_px, None for all of it; a wider window around it
     is read, so that the changes of space find something at its border.
     """
 
     def __init__(
-        self,
-        pool: SlicePool,
-        settings: TrainingSettings,
-        size_px: int,
-        length: int,
-        seed: int,
-        crop_px: int | None = None,
+        self, pool: SlicePool, settings: TrainingSettings, size_px: int, seed: int, crop_px: int | None = None
     ) -> None:
         """Raises InputError if slices of a kind that is to be drawn are missing."""
         self._pool = pool
         self._channels = [CHANNELS[name] for name in settings.channels]
-        self._length = length
         self._size_px = size_px
-        self._crop_px = crop_px
+        self._side_px = None if crop_px is None else round(crop_px * _CROP_MARGIN)
         self._sampling = settings.sampling
         self._augmentation = settings.augmentation
         self._seed = seed
         with_tumour = [one for one in pool.slices if pool.has_tumour(*one)]
         without_tumour = [one for one in pool.slices if not pool.has_tumour(*one)]
+        self._is_with_tumour = frozenset(with_tumour)
         self._with_tumour, self._without_tumour = (self._groups(some) for some in (with_tumour, without_tumour))
         self._epoch: tuple[int, npt.NDArray[np.intp]] | None = None
+        self._pixels: dict[tuple[int, ...], PackedPixels] = {}
         _check_kinds(len(with_tumour), len(without_tumour), self._sampling.tumour_share)
 
-    def __len__(self) -> int:
-        return self._length
+    @property
+    def side_px(self) -> int | None:
+        """Side of the windows that samples are cut to; None for whole slices."""
+        return self._side_px
 
     def __getitem__(self, index: int) -> Sample:
         rng = np.random.default_rng((self._seed, index))
         patient, position = self._draw(index, rng)
-        view = _random_view(self._sampling, rng)
-        image, mask = take_slice(self._pool.patients[patient], position, self._channels, *view)
-        if self._crop_px is not None:
-            centre = _draw_centre(image, mask, rng)
-            image, mask = (window(one, centre, round(self._crop_px * _CROP_MARGIN)) for one in (image, mask))
-        if self._augmentation is None:
-            return Sample(image, mask, no_changes(len(self._channels)))
-        return Sample(image, mask, draw_changes(self._augmentation, len(self._channels), self._size_px, rng))
+        planes = planes_of(self._pool.patients[patient], position, self._channels, *_random_view(self._sampling, rng))
+        window = self._draw_window(patient, position, planes, rng)
+        changes = no_changes(len(self._channels))
+        if self._augmentation is not None:
+            changes = draw_changes(self._augmentation, len(self._channels), self._size_px, rng)
+        return Sample(SliceCut(patient, position, planes, *window), changes)
+
+    def _draw_window(
+        self, patient: int, position: int, planes: list[tuple[int, int, int]], rng: np.random.Generator
+    ) -> tuple[slice, slice]:
+        """Rows and columns near a pixel of the tumour, or of the head where there is none."""
+        if self._side_px is None:
+            return slice(None), slice(None)
+        height, width = self._pool.patients[patient].mask.shape[1:]
+        middle = height // 2, width // 2
+        pixels = self._pixels_of(patient, position, planes[min(FLAIR, len(planes) - 1)])
+        if len(pixels):
+            row, column = pixels.place(int(rng.integers(len(pixels))))
+            jitter = rng.integers(-_CENTRE_JITTER_PX, _CENTRE_JITTER_PX + 1, 2)
+            middle = row + int(jitter[0]), column + int(jitter[1])
+        return span(middle[0], self._side_px, height), span(middle[1], self._side_px, width)
+
+    def _pixels_of(self, patient: int, position: int, plane: tuple[int, int, int]) -> PackedPixels:
+        """Of a slice's tumour, or else of the head that a plane shows: made when asked for, then kept (9 kB each)."""
+        has_tumour = (patient, position) in self._is_with_tumour
+        key = (patient, position) if has_tumour else (patient, *plane)
+        if key not in self._pixels:
+            one = self._pool.patients[patient]
+            shown = one.mask[position] if has_tumour else np.asarray(one.variants[plane] > BACKGROUND)
+            self._pixels[key] = PackedPixels.of(shown)
+        return self._pixels[key]
 
     def _draw(self, index: int, rng: np.random.Generator) -> tuple[int, int]:
         share = self._sampling.tumour_share
@@ -118,34 +119,6 @@ class SliceStream(Dataset[Sample]):
             rng = np.random.default_rng((self._seed, epoch, _SHUFFLE))
             self._epoch = (epoch, rng.permutation(len(self._pool)))
         return self._epoch[1]
-
-
-def _draw_centre(
-    image: npt.NDArray[np.float32], mask: npt.NDArray[np.float32], rng: np.random.Generator
-) -> tuple[int, int]:
-    """Row and column of a window's centre: near a pixel of the tumour, or of the head where there is none."""
-    shown = mask[0] if mask.any() else image[min(FLAIR, len(image) - 1)] > 0
-    rows, columns = np.nonzero(shown)
-    if not len(rows):
-        return image.shape[1] // 2, image.shape[2] // 2
-    chosen = rng.integers(len(rows))
-    jitter = rng.integers(-_CENTRE_JITTER_PX, _CENTRE_JITTER_PX + 1, 2)
-    return int(rows[chosen] + jitter[0]), int(columns[chosen] + jitter[1])
-
-
-def window(array: npt.NDArray[np.float32], centre: tuple[int, int], side_px: int) -> npt.NDArray[np.float32]:
-    """The square [C, side, side] around a pixel, moved inward where it leaves the slice, 0 where the slice is smaller.
-
-    Moving inward rather than padding: a network that saw black squares at random places would learn those.
-    """
-    pad = [max(0, side_px - side) for side in array.shape[1:]]
-    if any(pad):
-        array = np.pad(array, ((0, 0), *((one // 2, one - one // 2) for one in pad)))
-    starts = [
-        min(max(0, middle + one // 2 - side_px // 2), side - side_px)
-        for middle, one, side in zip(centre, pad, array.shape[1:], strict=True)
-    ]
-    return np.ascontiguousarray(array[:, starts[0] : starts[0] + side_px, starts[1] : starts[1] + side_px])
 
 
 def _random_view(sampling: SamplingSettings, rng: np.random.Generator) -> tuple[int, frozenset[int], bool]:

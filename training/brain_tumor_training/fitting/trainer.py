@@ -32,8 +32,11 @@ CHECKPOINT_EVERY = 100
 LOG_EVERY = 20
 
 
-Progress = Callable[[int, int, float], None]
-"""Called after each step with (steps done, steps in all, loss)."""
+Progress = Callable[[int, int, Callable[[], float]], None]
+"""Called after each step with (steps done, steps in all, a function that reads its loss).
+
+On a GPU the step is still running: to read its loss is to wait for it, so who shows it does so now and then.
+"""
 
 
 class Trainer:
@@ -68,7 +71,6 @@ class Trainer:
     def fit(
         self,
         load: LoadPools,
-        workers: int = 0,
         on_progress: Progress = lambda _done, _all, _loss: None,
         stop_after: int | None = None,
     ) -> Path | None:
@@ -78,10 +80,10 @@ class Trainer:
         """
         self._run.path.mkdir(parents=True, exist_ok=True)
         state = self._state
-        state.resume(self._run, self._compute.device)
+        state.resume(self._run)
         budget = math.inf if stop_after is None else stop_after
         while state.phase < len(self._settings.phases) and not state.early_stop.is_due:
-            budget = self._run_phase(load, workers, on_progress, budget)
+            budget = self._run_phase(load, on_progress, budget)
             if budget > 0:
                 state.end_phase()
             self._save_checkpoint()
@@ -92,7 +94,7 @@ class Trainer:
         self._processes.wait()
         return self._run.weights
 
-    def _run_phase(self, load: LoadPools, workers: int, on_progress: Progress, budget: float) -> float:
+    def _run_phase(self, load: LoadPools, on_progress: Progress, budget: float) -> float:
         """Steps through one phase; returns what is left of the budget, 0 or less if it did not last."""
         state, phase = self._state, self._settings.phases[self._state.phase]
         pools = load(phase.size_px)
@@ -101,18 +103,20 @@ class Trainer:
         look_every = self._look_every(per_epoch)
         schedule = state.begin_phase(steps)
         set_training_mode(state.trained)
-        started, losses = time.monotonic(), []
+        started = time.monotonic()
+        losses: list[torch.Tensor] = []
         share = BatchShare(steps, self._settings.batch_size, state.step, self._processes)
-        for image, mask in self._batches.of_phase(pools.training, state.phase, share, workers):
+        for image, mask in self._batches.of_phase(pools.training, state.phase, share):
             losses.append(self._train_step(image, mask))
             schedule.after_step()
             state.step += 1
             state.steps_in_all += 1
             budget -= 1
-            on_progress(state.step, steps, losses[-1])
+            on_progress(state.step, steps, losses[-1].item)
             if state.step % LOG_EVERY == 0 or state.step == steps:
+                loss = sum(torch.stack(losses).tolist()) / len(losses)  # waits for the steps, which the rate counts
                 slices_per_s = len(losses) * self._settings.batch_size / max(time.monotonic() - started, 1e-9)
-                self._log(sum(losses) / len(losses), schedule.rate, slices_per_s)
+                self._log(loss, schedule.rate, slices_per_s)
                 started, losses = time.monotonic(), []
             if pools.validation is not None and (state.step % look_every == 0 or state.step == steps):
                 self._look(pools.validation, schedule)
@@ -128,7 +132,8 @@ class Trainer:
         look = self._settings.validation
         return look.every_steps if look is not None and look.every_steps is not None else per_epoch
 
-    def _train_step(self, image: torch.Tensor, mask: torch.Tensor) -> float:
+    def _train_step(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Learns from a batch; returns its loss, still on the device: a GPU goes on while the next batch is drawn."""
         # What is random in the network (dropout) hangs on the step alone, so that a resumed run repeats it.
         torch.manual_seed(self._settings.seed + 7919 * self._state.steps_in_all + self._processes.rank)
         if self._settings.optimiser.keras_epsilon:
@@ -141,7 +146,7 @@ class Trainer:
             nn.utils.clip_grad_norm_(self._state.trained.parameters(), self._settings.gradient_norm)
         self._state.optimiser.step()
         self._state.ema.update_parameters(self._network)
-        return float(loss.detach())
+        return loss.detach()
 
     def _look(self, pool: SlicePool, schedule: RateSchedule) -> None:
         """Validate; normalisation statistics differ a little between processes, so that the first decides for all."""

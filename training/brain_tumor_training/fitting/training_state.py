@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from brain_tumor_training.fitting.averaging import PhaseEnds
+from brain_tumor_training.fitting.averaging import PhaseEnds, StepMean
 from brain_tumor_training.fitting.deep_supervision import supervised
 from brain_tumor_training.fitting.optimisation import EarlyStop, RateSchedule, build_optimiser
 from brain_tumor_training.recipes.settings import TrainingSettings, ValidationSettings
@@ -75,9 +73,9 @@ class TrainingState:
             }
         )
 
-    def resume(self, run: RunFolder, device: torch.device) -> None:
+    def resume(self, run: RunFolder) -> None:
         """Takes over a run's checkpoint, if there is one. Raises InputError for one of another version."""
-        state = run.load_checkpoint(device)
+        state = run.load_checkpoint()
         if state is None:
             return
         if state.get("version") != _VERSION:
@@ -94,6 +92,5 @@ class TrainingState:
         self.early_stop.restore(state["early_stop"])
         run.forget_after(self.phase, self.step)
 
-    def _new_mean(self) -> AveragedModel:
-        mean = get_ema_multi_avg_fn(self._settings.ema_decay)
-        return AveragedModel(self._network, multi_avg_fn=mean, use_buffers=True)
+    def _new_mean(self) -> StepMean:
+        return StepMean(self._network, self._settings.ema_decay)

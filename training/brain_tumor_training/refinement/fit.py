@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -78,7 +79,8 @@ def refine_run(request: RefineRequest, on_progress: Progress = lambda _done, _al
         return target.weights
     held_out = HeldOutLogits(request.logits, request.held_out_by, request.settings.views, compute)
     patients = load_patients(request.cache, sorted({*split.training, *split.validation}), held_out)
-    refiner = _Refining(StudyStream(patients, request.settings), request.settings, target, compute).fit(on_progress)
+    stream = StudyStream(patients, request.settings, compute.device)
+    refiner = _Refining(stream, request.settings, target, compute).fit(on_progress)
     network = build_network(NETWORK, settings.arguments)
     network.get_submodule("slices").load_state_dict(slices.finished_weights())
     network.get_submodule("refiner").load_state_dict(refiner.state_dict())
@@ -119,7 +121,7 @@ class _Refining:
             schedule.after_step()
             slices += sum(len(one.mask) for one in samples)
             self._step += 1
-            on_progress(self._step, self._settings.steps, losses[-1])
+            on_progress(self._step, self._settings.steps, partial(float, losses[-1]))
             if self._step % LOG_EVERY == 0 or self._step == self._settings.steps:
                 rate = slices / max(time.monotonic() - started, 1e-9)
                 self._run.log(0, self._step, math.fsum(losses) / len(losses), schedule.rate, rate)
@@ -136,7 +138,7 @@ class _Refining:
         self._optimiser.zero_grad(set_to_none=True)
         total = 0.0
         for sample in samples:
-            loss = study_loss(self._corrected(sample), sample.mask.to(self._compute.device)) / len(samples)
+            loss = study_loss(self._corrected(sample), sample.mask) / len(samples)
             loss.backward()
             total += float(loss.detach())
         nn.utils.clip_grad_norm_(self._network.parameters(), _GRADIENT_NORM)
@@ -149,11 +151,11 @@ class _Refining:
         compute = self._compute
         reduced = compute.precision is not torch.float32 and sample.seen.shape[1] >= _SHALLOWEST_REDUCED
         with torch.autocast(compute.device.type, compute.precision, enabled=reduced):
-            correction = self._network(sample.seen[None].to(compute.device))
+            correction = self._network(sample.seen[None])
         fine = functional.interpolate(
             correction[0].float().transpose(0, 1), scale_factor=LOSS_PX // COARSE_PX, mode="bilinear"
         )
-        return sample.logits.to(compute.device) + fine[:, 0]
+        return sample.logits + fine[:, 0]
 
     def _save_checkpoint(self) -> None:
         self._run.save_checkpoint(
@@ -166,7 +168,7 @@ class _Refining:
         )
 
     def _resume(self) -> None:
-        state = self._run.load_checkpoint(self._compute.device)
+        state = self._run.load_checkpoint()
         if state is None:
             return
         self._network.load_state_dict(state["network"])

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from brain_tumor_training.data.cache import load_cache
+from brain_tumor_training.data.sending import sent
 from brain_tumor_training.fitting.augmentation import BRIGHTEST
 from brain_tumor_training.refinement.logits import LOSS_PX, HeldOutLogits, StudyLogits
 from brain_tumor_training.refinement.settings import RefinementSettings
@@ -66,11 +67,31 @@ def _load(cache: Path, name: str, held_out: HeldOutLogits) -> StudyPatient:
     )
 
 
-class StudyStream:
-    """Sample number n is a function of (seed, n) alone, so that a resumed run sees what it would have seen."""
+@dataclass(frozen=True)
+class _ResidentPatient:
+    """A StudyPatient's arrays on a device. logits: coarse and fine, by view."""
 
-    def __init__(self, patients: Sequence[StudyPatient], settings: RefinementSettings) -> None:
-        self._patients = patients
+    images: torch.Tensor
+    mask: torch.Tensor
+    logits: Mapping[str, tuple[torch.Tensor, torch.Tensor]]
+
+    @classmethod
+    def of(cls, patient: StudyPatient, device: torch.device) -> _ResidentPatient:
+        def there(array: npt.NDArray[np.float16]) -> torch.Tensor:
+            return torch.from_numpy(array).to(device)
+
+        logits = {view: (there(one.coarse), there(one.fine)) for view, one in patient.logits.items()}
+        return cls(there(patient.images), there(patient.mask), logits)
+
+
+class StudyStream:
+    """Sample number n is a function of (seed, n) alone, so that a resumed run sees what it would have seen.
+
+    The patients' arrays lie on the device, some 10 MB each, and samples are made there.
+    """
+
+    def __init__(self, patients: Sequence[StudyPatient], settings: RefinementSettings, device: torch.device) -> None:
+        self._patients = [_ResidentPatient.of(patient, device) for patient in patients]
         self._settings = settings
         self._views = list(settings.views)
         shares = np.array([settings.views[view].share for view in self._views])
@@ -86,23 +107,23 @@ class StudyStream:
         part = _part(len(mask), settings, rng)
         images, coarse, fine, mask = images[:, part], coarse[part], fine[part], mask[part]
         coarse, fine = _other_logits(coarse, fine, settings, rng)
-        turn = _affine(settings, rng)
+        turn = sent(_affine(settings, rng), images.device)
         images, coarse = _turned(torch.cat([images - BACKGROUND, coarse[None] + LOGIT_LIMIT]), turn).split([3, 1])
         fine, mask = _turned(torch.stack([fine + LOGIT_LIMIT, mask]), turn)
         images = _relit(images, settings, rng)
         seen = torch.cat([images + BACKGROUND, (coarse - LOGIT_LIMIT) / LOGIT_UNIT])
-        box = Box.around_head(seen[_FLAIR].numpy())
+        box = Box.around_head(seen[_FLAIR].cpu().numpy())  # the sample's size hangs on it: a GPU is waited for
         inner = (..., box.rows, box.columns)
         outer = (..., *(slice(one.start * _FINE, one.stop * _FINE) for one in (box.rows, box.columns)))
         return StudySample(seen[inner], fine[outer] - LOGIT_LIMIT, mask[outer])
 
 
-def _tensors(patient: StudyPatient, view: str, settings: RefinementSettings) -> tuple[torch.Tensor, ...]:
+def _tensors(patient: _ResidentPatient, view: str, settings: RefinementSettings) -> tuple[torch.Tensor, ...]:
     """Images [3, S, 64, 64], logits [S, 64, 64] and [S, 128, 128], mask [S, 128, 128], all float32."""
-    seen, logits = settings.views[view], patient.logits[view]
+    seen = settings.views[view]
     sources = [_FLAIR if sequence in seen.dropped else sequence for sequence in range(len(SEQUENCES))]
-    arrays = (patient.images[seen.variant][sources], logits.coarse, logits.fine, patient.mask)
-    return tuple(torch.from_numpy(array.astype(np.float32)) for array in arrays)
+    images = torch.stack([patient.images[seen.variant, source] for source in sources])
+    return tuple(one.float() for one in (images, *patient.logits[view], patient.mask))
 
 
 def _part(slices: int, settings: RefinementSettings, rng: np.random.Generator) -> slice:
@@ -154,16 +175,21 @@ def _relit(images: torch.Tensor, settings: RefinementSettings, rng: np.random.Ge
     images = images.clamp(0, BRIGHTEST)
     if rng.random() < _SHARE_GAMMA:
         low, high = (math.log(end) for end in one.gamma)
-        images = images ** _per_sequence(np.exp(rng.uniform(low, high, len(images))))
-    images = images * _per_sequence(1 + rng.uniform(-one.brightness, one.brightness, len(images)))
+        images = images ** _per_sequence(np.exp(rng.uniform(low, high, len(images))), images)
+    images = images * _per_sequence(1 + rng.uniform(-one.brightness, one.brightness, len(images)), images)
     if rng.random() < one.bias_share:
         knots = rng.uniform(-one.bias_field, one.bias_field, (1, 1, *_SHADE_KNOTS))
         field = functional.interpolate(
-            torch.from_numpy(knots.astype(np.float32)), size=images.shape[1:], mode="trilinear", align_corners=True
+            _sent(knots, images), size=images.shape[1:], mode="trilinear", align_corners=True
         )
         images = images * field[0].exp()
     return images.clamp(0, BRIGHTEST)
 
 
-def _per_sequence(values: npt.NDArray[np.float64]) -> torch.Tensor:
-    return torch.from_numpy(values.astype(np.float32))[:, None, None, None]
+def _per_sequence(values: npt.NDArray[np.float64], images: torch.Tensor) -> torch.Tensor:
+    return _sent(values, images)[:, None, None, None]
+
+
+def _sent(values: npt.NDArray[np.float64], images: torch.Tensor) -> torch.Tensor:
+    """As float32, to where the images are."""
+    return sent(torch.from_numpy(values.astype(np.float32)), images.device)

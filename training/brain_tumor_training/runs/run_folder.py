@@ -95,10 +95,14 @@ class RunFolder:
         """Replaces the checkpoint in one step."""
         _save(dict(state), self.path / "checkpoint.pt")
 
-    def load_checkpoint(self, device: torch.device) -> dict[str, Any] | None:
-        """The checkpoint, if there is one."""
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """The checkpoint, if there is one, on the CPU.
+
+        Who takes it over copies weights and moments to their device. An optimiser's count of steps stays where it is
+        read: on a GPU every step of the optimiser would wait for it, parameter by parameter.
+        """
         path = self.path / "checkpoint.pt"
-        return torch.load(path, map_location=device, weights_only=True) if path.exists() else None
+        return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
 
     def log(self, phase: int, step: int, loss: float, rate: float, slices_per_s: float) -> None:
         """A line of log.csv, and the same for TensorBoard."""
