@@ -9,7 +9,7 @@ FLOORS := .venv-floors/bin
 READY := .venv/.ready
 PEERS ?= .venv-peers
 
-.PHONY: help demo test test-floors lint format bench lock sbom clean
+.PHONY: help demo test test-gpu test-floors lint format bench lock sbom clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -24,6 +24,10 @@ demo: $(READY) ## Make a synthetic study, segment it, say where the results are
 # waits for the other.
 test: $(READY) ## The whole test suite
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+test-gpu: $(READY) ## What needs a CUDA GPU, on one
+	@$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else f"torch {torch.__version__} sees no CUDA GPU here; docs/developer_guide.md, Commands, says what it takes.")'
+	@$(BIN)/python -m pytest tests/engine tests/e2e -m gpu
 
 # uv resolves for an Intel Mac, whose floors are the lowest. On Linux PyPI's torch 2.2.2 brings its CUDA libraries along, and
 # the doctor rightly says that it does not fit there.

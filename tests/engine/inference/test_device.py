@@ -11,7 +11,6 @@ from BrainTumorSegLib.engine.errors import InputError
 from BrainTumorSegLib.engine.inference import device
 from BrainTumorSegLib.engine.inference.device import Compute, available, choose, cpu_has_bfloat16
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA GPU")
 
 
@@ -69,7 +68,7 @@ def test_the_cpu_is_always_available() -> None:
     assert available()[0] == "cpu"
 
 
-@needs_cuda
+@pytest.mark.gpu
 def test_auto_is_a_gpu_where_there_is_one() -> None:
     compute = choose("auto")
     assert compute.device == torch.device("cuda", 0)

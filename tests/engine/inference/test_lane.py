@@ -64,7 +64,8 @@ def test_what_a_gpu_is_told_is_not_waited_for() -> None:
     device = torch.device("cuda", 0)
     lane = lane_to(device)
     array = np.ones((2, 3), np.float32)
-    lane.fetch(lane.send(array))()  # whatever is set up once
+    for wait in [lane.fetch(lane.send(array)) for _ in range(8)]:  # whatever is set up once
+        wait()
     torch.cuda._sleep(10**9)  # cycles: about half a second
     waits = [lane.fetch(number * lane.send(array)) for number in (1, 2, 3)]
     assert not torch.cuda.current_stream(device).query()
