@@ -258,7 +258,7 @@ class UsedSettings:
 
 
 def settings_schema() -> dict[str, Any]:
-    """The JSON Schema of the settings in a report: the values used, none left to a default."""
+    """The JSON Schema of the settings in a report, which ``report_schema.json`` must hold word for word."""
     return {
         "type": "object",
         "description": "The values used, none left to a default.",

@@ -14,7 +14,9 @@ import pytest
 
 from BrainTumorSegLib.engine.errors import BrainTumorSegError
 from BrainTumorSegLib.engine.measurement.result import Result
+from BrainTumorSegLib.engine.output import report as report_module
 from BrainTumorSegLib.engine.output.report import build_report, report_schema
+from BrainTumorSegLib.engine.settings import settings_schema
 from BrainTumorSegLib.engine.study.geometry import Geometry
 from BrainTumorSegLib.engine.study.study import Source
 from result_phantoms import GRIDS, ellipsoid, phantom_result
@@ -37,6 +39,14 @@ def validate(report: dict[str, Any]) -> None:
 
 def test_schema_is_a_valid_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(report_schema())
+
+
+def test_schema_file_alone_accepts_a_report_and_names_the_settings_as_they_are_defined() -> None:
+    file = Path(report_module.__file__).with_name("report_schema.json")
+    schema = json.loads(file.read_text(encoding="utf-8"))
+    report = json.loads(json.dumps(build_report(tumour_result())))
+    jsonschema.Draft202012Validator(schema).validate(report)
+    assert schema["properties"]["settings"] == settings_schema()
 
 
 @pytest.mark.parametrize("name", GRIDS)

@@ -1,6 +1,6 @@
 """The report of a run as plain data: everything needed to trace and review it, and nothing that is not finite.
 
-``report_schema()`` is its contract: ``report_schema.json`` beside this file, with the settings as they are defined.
+``report_schema()`` is its contract: ``report_schema.json`` beside this file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from BrainTumorSegLib.engine.measurement.lesions import SliceMeasure, find_lesio
 from BrainTumorSegLib.engine.measurement.result import Lesion, Result, SliceScore, summarise, summary_of
 from BrainTumorSegLib.engine.measurement.review_order import ReviewNeed, review_order
 from BrainTumorSegLib.engine.models.index import ModelProvenance
-from BrainTumorSegLib.engine.settings import settings_schema
 from BrainTumorSegLib.engine.study.geometry import Geometry
 from BrainTumorSegLib.engine.study.study import Motion, Source
 
@@ -117,7 +116,6 @@ def report_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of the report."""
     text = resources.files("BrainTumorSegLib.engine.output").joinpath("report_schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
-    schema["properties"]["settings"] = settings_schema()
     return schema
 
 
