@@ -24,6 +24,7 @@ from BrainTumorSegLib.engine.study.compressed import check_compressed
 from BrainTumorSegLib.engine.study.endings import IMAGE_ENDINGS, NIFTI_ENDINGS
 from BrainTumorSegLib.engine.study.geometry import Geometry, voxels_of
 from BrainTumorSegLib.engine.study.nifti import read_nifti
+from BrainTumorSegLib.engine.study.padding import without_padding
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.engine.study.study import Motion, Source, Study
 from BrainTumorSegLib.engine.study.text_headers import check_text_header, read_text_header
@@ -196,11 +197,12 @@ def _accepted(role: Role, image: sitk.Image, source: Source | None, warnings: tu
         image = sitk.Cast(image, sitk.sitkFloat32)  # a double beyond float32 becomes infinite and is replaced below
     view = sitk.GetArrayViewFromImage(image)
     array, notes = finite_voxels(role.label, view)
+    array, padding = without_padding(role.label, array)
     if array is not view:
         repaired = sitk.GetImageFromArray(array)
         repaired.CopyInformation(image)
         image = repaired
-    return _Sequence(role, image, source, warnings + notes)
+    return _Sequence(role, image, source, warnings + notes + padding)
 
 
 def _frame_warnings(role: Role, frames: int) -> tuple[str, ...]:
