@@ -349,6 +349,15 @@ def test_nifti_whose_orientations_disagree_is_refused(tmp_path: Path) -> None:
         read_study(StudyPaths(path))
 
 
+@pytest.mark.parametrize("codes", [(1, 2), (2, 1), (1, 4)])
+def test_nifti_whose_orientations_mirror_each_other_is_refused(tmp_path: Path, codes: tuple[int, int]) -> None:
+    """Whatever two spaces they lead to: one of them swaps the patient's left and right."""
+    mirrored = np.array(TURNED_SFORM) * [-1, 1, 1, 1]
+    path = nifti(tmp_path, (252, "<i2", codes), (SFORM, "<f4", mirrored))
+    with pytest.raises(GeometryError, match=r"FLAIR: by the sform in .* mirror image .* left and right are unknown"):
+        read_study(StudyPaths(path))
+
+
 def test_scanner_s_orientation_counts_beside_that_of_a_template(tmp_path: Path) -> None:
     """Code 4 is MNI space: the patient lies where the qform says."""
     path = nifti(tmp_path, (252, "<i2", [1, 4]), (SFORM, "<f4", TURNED_SFORM))
@@ -497,7 +506,9 @@ def test_big_endian_nifti_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "value"), [(40, np.array([200], "<i2")), (108, np.array([np.nan], "<f4"))], ids=["dimensions", "offset"]
+    ("place", "value"),
+    [(40, np.array([200], "<i2")), *((108, np.array([place], "<f4")) for place in (np.nan, 0, 348, -1))],
+    ids=["dimensions", "offset", "no offset", "offset in the header", "offset before the file"],
 )
 def test_nonsense_in_a_nifti_header_is_refused(tmp_path: Path, place: int, value: np.ndarray) -> None:
     path = written(tmp_path, head(), "flair.nii")
@@ -505,6 +516,20 @@ def test_nonsense_in_a_nifti_header_is_refused(tmp_path: Path, place: int, value
     data[place : place + value.nbytes] = value.tobytes()
     path.write_bytes(bytes(data))
     with pytest.raises(InputError, match=r"its header tells of \d+ dimensions and data at byte .*\. Copy or export"):
+        read_study(StudyPaths(path))
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_nifti_with_more_data_than_its_header_tells_of_is_refused(tmp_path: Path, suffix: str) -> None:
+    """The header tells of single bytes (code 2) where the voxels have two; a few bytes at the end do no harm."""
+    data = bytearray(written(tmp_path, head(), "plain.nii").read_bytes())
+    path = tmp_path / f"flair{suffix}"
+    pack = gzip.compress if suffix == ".nii.gz" else bytes
+    path.write_bytes(pack(bytes(data) + bytes(1000)))
+    np.testing.assert_array_equal(read_study(StudyPaths(path)).flair, head_array())
+    data[70:74] = np.array([2, 8], "<i2").tobytes()
+    path.write_bytes(pack(bytes(data)))
+    with pytest.raises(InputError, match=r"it has 53760 bytes more than its header tells of\. Copy or export"):
         read_study(StudyPaths(path))
 
 

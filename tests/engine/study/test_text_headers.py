@@ -64,6 +64,27 @@ def test_a_whole_header_is_read_without_a_warning(tmp_path: Path, write: object)
     assert study.warnings == ()
 
 
+@pytest.mark.parametrize("spacing", ["-0.9 0.9 5.5", "0.9 0.9 -5.5", "0 0.9 5.5"])
+@pytest.mark.parametrize("named", [{"write": meta, "field": "ElementSpacing"}, {"write": nrrd, "field": "spacings"}])
+def test_a_spacing_that_turns_an_axis_round_is_refused(tmp_path: Path, named: dict, spacing: str) -> None:
+    without = {"space_directions": None, "space": None, "space_origin": None} if named["write"] is nrrd else {}
+    with pytest.raises(GeometryError, match=rf"FLAIR has a voxel spacing of {spacing.replace(' ', ' x ')} mm in "):
+        read_study(StudyPaths(named["write"](tmp_path, **without, **{named["field"]: spacing})))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "other"),
+    [("transformmatrix", "Rotation", "-1 0 0 0 1 0 0 0 1"), ("offset", "Position", "0 0 0")],
+)
+def test_a_meta_image_that_gives_one_thing_by_two_names_must_mean_the_same(
+    tmp_path: Path, first: str, second: str, other: str
+) -> None:
+    same = next(value for name, value in META.items() if name.lower() == first)
+    assert read_study(StudyPaths(meta(tmp_path, **{second: same}))).warnings == ()
+    with pytest.raises(InputError, match=f"its header gives {first} twice, as {second.lower()} too"):
+        read_study(StudyPaths(meta(tmp_path, **{second: other})))
+
+
 NONSENSE = [
     {"NDims": "-1"},
     {"NDims": "0"},

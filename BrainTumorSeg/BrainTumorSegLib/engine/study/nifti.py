@@ -52,6 +52,7 @@ _KINDS = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 7
 _COMPLEX, _COLOURS = (32, 1792, 2048), {128: 3, 2304: 4}
 _MM = {1: 1000.0, 3: 0.001}  # metres, micrometres
 _SCANNER = 1
+_FIRST_DATA_BYTE = 352
 # Numbers of a header that should agree may differ by this part, through rounding.
 _ROUNDING = 0.01
 
@@ -82,7 +83,7 @@ def read_nifti(title: str, path: Path) -> NiftiVolume:
             kind = _kind(title, header)
             geometry, warnings = _geometry(title, path, header, size)
             values = _values(title, path, cast(BinaryIO, stream), header, kind, size)
-            _check_rest(title, path, cast(BinaryIO, stream), math.prod(size) * (frames - 1) * kind.itemsize)
+            _check_rest(title, path, cast(BinaryIO, stream), size, frames, kind.itemsize)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _damaged(title, path, "its compressed data end early or are corrupt") from error
     return NiftiVolume(Volume(values, geometry).to_image(), frames, warnings)
@@ -103,7 +104,7 @@ def _header(title: str, path: Path, raw: bytes) -> Any:
 def _size(title: str, path: Path, header: Any) -> tuple[tuple[int, int, int], int]:
     """Voxels along i, j, k, and how many such volumes there are."""
     count, offset = int(header["dim"][0]), float(header["vox_offset"])
-    if not (1 <= count <= 7 and math.isfinite(offset) and 0 <= offset < 1e9):
+    if not (1 <= count <= 7 and math.isfinite(offset) and _FIRST_DATA_BYTE <= offset < 1e9):
         raise _damaged(title, path, f"its header tells of {count} dimensions and data at byte {offset:g}")
     size = tuple(int(n) if axis < 3 else max(1, int(n)) for axis, n in enumerate(header["dim"][1 : count + 1]))
     if min(size) < 1:
@@ -138,18 +139,26 @@ def _values(
         values = np.frombuffer(data, kind).reshape(size[::-1]).astype(np.float32)
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if slope != 0 and math.isfinite(slope) and math.isfinite(intercept) and (slope, intercept) != (1.0, 0.0):
-        values *= np.float32(slope)
-        values += np.float32(intercept)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values *= np.float32(slope)
+            values += np.float32(intercept)
     return values
 
 
-def _check_rest(title: str, path: Path, stream: BinaryIO, wanted: int) -> None:
-    """Reads to the end, where a compressed stream's checksum is, and refuses one that lacks further volumes."""
+def _check_rest(
+    title: str, path: Path, stream: BinaryIO, size: tuple[int, int, int], frames: int, voxel_bytes: int
+) -> None:
+    """Reads to the end, where a compressed stream's checksum is. Refuses one that lacks further volumes, and one that
+    holds a slice more than its header tells of: the header's sizes or its type of voxels are wrong then.
+    """
+    wanted = math.prod(size) * (frames - 1) * voxel_bytes
     found = 0
     while chunk := stream.read(_CHUNK_BYTES):
         found += len(chunk)
     if found < wanted:
         raise _damaged(title, path, f"it has {found} of {wanted} bytes of data behind the first volume")
+    if found - wanted >= size[0] * size[1] * voxel_bytes:
+        raise _damaged(title, path, f"it has {found - wanted} bytes more than its header tells of")
 
 
 def _skip(stream: BinaryIO, count: int) -> None:
@@ -182,6 +191,8 @@ def _geometry(title: str, path: Path, header: Any, size: tuple[int, int, int]) -
     qform = _qform(header, sizes)
     sform = np.array(header["srow"], np.float64)
     _check_numbers(title, path, qform if qform_code > 0 else sform, sform if sform_code > 0 else qform)
+    if qform_code > 0 and sform_code > 0:
+        _check_handed(title, path, qform, sform)
     if qform_code > 0 and qform_code == sform_code:
         _check_agree(title, path, qform, sform, size)
     chosen = sform if qform_code <= 0 or sform_code == _SCANNER else qform
@@ -237,6 +248,16 @@ def _check_agree(
     if apart > float(np.linalg.norm(qform[:, :3], axis=0).max()):
         raise GeometryError(
             f"{title}: sform and qform in {path} place the same voxel up to {apart:.1f} mm apart.",
+            "Correct the header, or convert the original DICOM series again.",
+        )
+
+
+def _check_handed(title: str, path: Path, qform: npt.NDArray[np.float64], sform: npt.NDArray[np.float64]) -> None:
+    """Whatever two spaces the matrices lead to, neither may show the patient in a mirror."""
+    if np.linalg.det(qform[:, :3]) * np.linalg.det(sform[:, :3]) < 0:
+        raise GeometryError(
+            f"{title}: by the sform in {path} the image is the mirror image of what it is by the qform, so left and "
+            "right are unknown.",
             "Correct the header, or convert the original DICOM series again.",
         )
 

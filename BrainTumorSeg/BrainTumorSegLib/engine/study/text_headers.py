@@ -112,6 +112,8 @@ def _check_nrrd(title: str, path: Path, header: TextHeader) -> bool:
     spacings = [one for one in fields.get("spacings", "").split() if _is_size(one)]
     if max(len(directions), len(spacings)) < min(count, 3):
         raise _no_size(title, path, "space directions")
+    if min(map(float, spacings), default=1.0) <= 0:
+        raise _no_extent(title, path, tuple(map(float, spacings)))
     # ITK writes four dimensions without a space's name, as it orders three: left, posterior, superior.
     in_patient = bool(_NRRD_SPACES.fullmatch(fields.get("space", "").lower())) or fields.get("space dimension") == "4"
     return bool(directions) and in_patient and "space origin" in fields
@@ -133,13 +135,11 @@ def _check_meta_image(title: str, path: Path, header: TextHeader) -> bool:
         raise _nonsense(title, path, "headersize", str(skipped))
     if "elementspacing" not in fields:
         raise _no_size(title, path, "ElementSpacing")
-    _numbers(title, path, header, "elementspacing", count)
-    matrix = next((name for name in ("transformmatrix", "rotation", "orientation") if name in fields), "")
-    offset = next((name for name in ("offset", "position", "origin") if name in fields), "")
-    if matrix:
-        _numbers(title, path, header, matrix, count * count)
-    if offset:
-        _numbers(title, path, header, offset, count)
+    spacing = _numbers(title, path, header, "elementspacing", count)
+    if min(spacing) <= 0:  # ITK turns the axis round, other programs leave it
+        raise _no_extent(title, path, spacing)
+    matrix = _the_one(title, path, header, ("transformmatrix", "rotation", "orientation"), count * count)
+    offset = _the_one(title, path, header, ("offset", "position", "origin"), count)
     wanted = math.prod(sizes) * channels * _META_BYTES[kind.removesuffix("_ARRAY")]
     _check_meta_data(title, path, header, max(0, skipped) + wanted)
     return bool(matrix and offset)
@@ -179,6 +179,17 @@ def _numbers(title: str, path: Path, header: TextHeader, name: str, count: int) 
     return numbers
 
 
+def _the_one(title: str, path: Path, header: TextHeader, names: tuple[str, ...], count: int) -> str:
+    """Which of a field's names the header uses, "" for none; InputError where two of them give other numbers."""
+    used = [name for name in names if name in header.fields]
+    if len({_numbers(title, path, header, name, count) for name in used}) > 1:
+        raise InputError(
+            f"{title}: {path} can't be read: its header gives {used[0]} twice, as {used[1]} too.",
+            "Copy or export it again.",
+        )
+    return used[0] if used else ""
+
+
 def _is_size(text: str) -> bool:
     try:
         return math.isfinite(float(text))
@@ -197,6 +208,13 @@ def _unknown_type(title: str, path: Path, kind: str) -> InputError:
     return InputError(
         f"{title} has voxels of a type that is not supported ({kind[:40] or 'none is given'}) in {path}.",
         "Save it with 16-bit integers or 32-bit floating point numbers.",
+    )
+
+
+def _no_extent(title: str, path: Path, spacing: tuple[float, ...]) -> GeometryError:
+    return GeometryError(
+        f"{title} has a voxel spacing of {' x '.join(f'{mm:g}' for mm in spacing)} mm in {path}.",
+        "Correct the spacing in the file's header, or convert the original DICOM series again.",
     )
 
 
