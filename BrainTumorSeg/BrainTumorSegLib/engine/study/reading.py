@@ -21,6 +21,7 @@ from BrainTumorSegLib.engine.study.acceptance import (
 )
 from BrainTumorSegLib.engine.study.alignment import Alignment, IsCancelled, by_evidence, by_registration, onto_flair
 from BrainTumorSegLib.engine.study.compressed import check_compressed
+from BrainTumorSegLib.engine.study.continuity import continuity_warnings
 from BrainTumorSegLib.engine.study.endings import IMAGE_ENDINGS, NIFTI_ENDINGS
 from BrainTumorSegLib.engine.study.geometry import Geometry, voxels_of
 from BrainTumorSegLib.engine.study.nifti import read_nifti
@@ -202,7 +203,8 @@ def _accepted(role: Role, image: sitk.Image, source: Source | None, warnings: tu
         repaired = sitk.GetImageFromArray(array)
         repaired.CopyInformation(image)
         image = repaired
-    return _Sequence(role, image, source, warnings + notes + padding)
+    odd = continuity_warnings(role.label, sitk.GetArrayViewFromImage(image), image.GetSpacing())
+    return _Sequence(role, image, source, warnings + notes + padding + odd)
 
 
 def _frame_warnings(role: Role, frames: int) -> tuple[str, ...]:
