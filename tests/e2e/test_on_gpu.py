@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from BrainTumorSegLib.client.process import Event, WorkerProcess
 from BrainTumorSegLib.engine.errors import Cancelled
 from BrainTumorSegLib.engine.inference.device import Compute, choose
 from BrainTumorSegLib.engine.inference.segmenter import Segmenter
@@ -200,30 +201,34 @@ def request(sample: Path, output: Path) -> dict[str, str]:
     }
 
 
-def test_command_and_worker_give_the_same_file_on_the_gpu(sample: Path, tmp_path: Path, study: Study) -> None:
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[WorkerProcess]:
+    process = WorkerProcess([*COMMAND, "worker"], child_environment(tmp_path / "home"))
+    process.start()
+    yield process
+    process.kill()
+
+
+def last_event(worker: WorkerProcess, identifier: str) -> Event:
+    give_up_at = time.monotonic() + 120
+    while time.monotonic() < give_up_at:
+        for event in worker.poll():
+            if event.id == identifier and event.is_final:
+                return event
+        time.sleep(0.01)
+    raise AssertionError("the worker never finished")
+
+
+def test_command_and_worker_give_the_same_file_on_the_gpu(sample: Path, worker: WorkerProcess, tmp_path: Path) -> None:
     by_command = request(sample, tmp_path / "command.seg.nrrd")
     options = [part for name, value in by_command.items() for part in (f"--{name}", value)]
     run = run_command(tmp_path / "home", "segment", *options, "--report", tmp_path / "report.json")
     assert run.returncode == 0, run.stderr
-    assert json.loads((tmp_path / "report.json").read_text())["device"].startswith("cuda:0")
-    names = ("first", "second")
-    lines = [
-        json.dumps({"id": name, "command": "segment", **request(sample, tmp_path / f"{name}.seg.nrrd")})
-        for name in names
-    ]
-    worker = subprocess.run(
-        [*COMMAND, "worker"],
-        input="\n".join(lines) + "\n",
-        env=child_environment(tmp_path / "home"),
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=True,
-    )
-    events = [json.loads(line) for line in worker.stdout.splitlines()]
-    assert [event["id"] for event in events if event.get("event") == "done"] == list(names)
-    for name in names:
-        assert (tmp_path / f"{name}.seg.nrrd").read_bytes() == (tmp_path / "command.seg.nrrd").read_bytes()
-    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "command.seg.nrrd"))) > 0
-    assert mask.shape == study.flair.shape
-    assert mask.any()
+    assert json.loads((tmp_path / "report.json").read_text())["device"] == "cuda:0"
+    assert (sitk.GetArrayFromImage(sitk.ReadImage(by_command["output"])) > 0).any()
+    for name in ("first", "second"):
+        output = tmp_path / f"{name}.seg.nrrd"
+        last = last_event(worker, worker.submit({"command": "segment", **request(sample, output)}))
+        assert last.name == "done", last.content
+        assert last.content["report"]["device"] == "cuda:0"
+        assert output.read_bytes() == Path(by_command["output"]).read_bytes()
