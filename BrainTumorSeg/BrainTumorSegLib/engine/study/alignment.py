@@ -18,6 +18,7 @@ from BrainTumorSegLib.engine.study.registration import (
 from BrainTumorSegLib.engine.study.resampling import affine_of, covered_fraction, resample_to_grid
 from BrainTumorSegLib.engine.study.roles import Role
 from BrainTumorSegLib.engine.study.study import Motion
+from BrainTumorSegLib.engine.study.turned import turned_warnings
 
 # Less of FLAIR's head than this in another sequence's field of view is worth a look.
 GOOD_COVERAGE = 0.9
@@ -108,7 +109,10 @@ def onto_flair(
             "headers do not fit: check how they overlay" + ("." if place.is_settled else ", or register it to FLAIR.")
         )
     remedies = (Remedy.REGISTER,) if covered < GOOD_COVERAGE and not place.is_settled else ()
-    return Aligned(resample_to_grid(other, flair, transform), motion, tuple(warnings), remedies)
+    image = resample_to_grid(other, flair, transform)
+    voxels, others = (sitk.GetArrayViewFromImage(each) for each in (flair, image))
+    warnings += turned_warnings(role.label, voxels, others, Geometry.of_image(flair))
+    return Aligned(image, motion, tuple(warnings), remedies)
 
 
 def _apart(role: Role, covered: float, place: Place) -> GeometryError:
