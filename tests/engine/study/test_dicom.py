@@ -14,7 +14,7 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless, generate_uid
 
 from BrainTumorSegLib.engine.errors import GeometryError, InputError
 from BrainTumorSegLib.engine.study.geometry import Geometry
@@ -24,7 +24,7 @@ from head_phantom import head
 
 
 def small(inverted: bool = False) -> sitk.Image:
-    return head((32, 36, 6), (5.5, 5.5, 20.0), inverted=inverted)
+    return head((32, 36, 6), (5.5, 5.5, 7.5), inverted=inverted)
 
 
 def array(image: sitk.Image) -> np.ndarray:
@@ -140,6 +140,42 @@ def test_several_echoes_are_refused_by_name(tmp_path: Path) -> None:
         read_study(StudyPaths(tmp_path))
 
 
+def test_echoes_whose_images_lie_between_each_other_are_no_one_stack(tmp_path: Path) -> None:
+    """Half a slice distance apart: by their positions alone they are an even stack of twice as many slices."""
+    between = head((32, 36, 6), (5.5, 5.5, 7.5), centre_lps=_half_a_slice(small()))
+    uid = generate_uid()
+    write_series(tmp_path, small(), uid=uid, EchoTime="10", SeriesDescription="FLAIR")
+    write_series(tmp_path, between, uid=uid, EchoTime="90", SeriesDescription="FLAIR")
+    listed = r"echo time \(ms\) 10 \(6 slices, MR\); .*echo time \(ms\) 90 \(6 slices, MR\)\. Export the one"
+    with pytest.raises(InputError, match=rf"FLAIR: 2 series fit among the 2 in .*{listed}"):
+        read_study(StudyPaths(tmp_path))
+
+
+def test_packages_of_one_echo_are_one_stack(tmp_path: Path) -> None:
+    between = head((32, 36, 6), (5.5, 5.5, 7.5), centre_lps=_half_a_slice(small()))
+    uid = generate_uid()
+    write_series(tmp_path, small(), uid=uid, EchoTime="90", AcquisitionNumber="1")
+    write_series(tmp_path, between, uid=uid, EchoTime="90.2", AcquisitionNumber="2")
+    study = read_study(StudyPaths(tmp_path))
+    assert study.geometry.spacing_mm[2] == pytest.approx(3.75)
+    np.testing.assert_array_equal(study.flair[::2], array(small()))
+
+
+def test_a_series_of_several_echo_times_that_nothing_parts_is_refused(tmp_path: Path) -> None:
+    def edit(dataset: pydicom.Dataset, k: int) -> None:
+        dataset.EchoTime = "90" if k in (2, 3) else "15"
+
+    write_series(tmp_path, small(), edit=edit)
+    with pytest.raises(InputError, match=r"FLAIR: the images of this DICOM series have echo times from 15 to 90 ms"):
+        read_study(StudyPaths(tmp_path))
+
+
+def _half_a_slice(image: sitk.Image) -> tuple[float, float, float]:
+    """Where the grid's centre lies that is moved by half a slice distance from one about the origin."""
+    x, y, z = np.reshape(image.GetDirection(), (3, 3))[:, 2] * image.GetSpacing()[2] / 2
+    return (float(x), float(y), float(z))
+
+
 def test_one_file_of_one_echo_chooses_it(tmp_path: Path) -> None:
     paths = write_series(tmp_path, small(), repeats=2, SeriesDescription="FLAIR")
     for path in paths:
@@ -222,7 +258,7 @@ def test_missing_slice_is_refused_with_its_place(tmp_path: Path) -> None:
     paths = write_series(tmp_path, small(), SeriesDescription="FLAIR")
     paths[2].unlink()
     message = (
-        r"5 slices .*not evenly spaced: 40\.00 mm between slices 2 and 3, but 20\.00 mm elsewhere.*Export the whole"
+        r"5 slices .*not evenly spaced: 15\.00 mm between slices 2 and 3, but 7\.50 mm elsewhere.*Export the whole"
     )
     with pytest.raises(GeometryError, match=message):
         read_study(StudyPaths(tmp_path))
@@ -284,7 +320,7 @@ def test_damaged_last_slice_is_a_warning(tmp_path: Path, whole: bool) -> None:
 def test_damaged_slice_in_the_middle_is_refused(tmp_path: Path) -> None:
     paths = write_series(tmp_path, small(), SeriesDescription="FLAIR")
     paths[1].write_bytes(paths[1].read_bytes()[:-900])
-    with pytest.raises(GeometryError, match=r"40\.00 mm between slices 1 and 2.*Export the whole series again"):
+    with pytest.raises(GeometryError, match=r"15\.00 mm between slices 1 and 2.*Export the whole series again"):
         read_study(StudyPaths(tmp_path))
 
 

@@ -172,6 +172,13 @@ def test_thick_stack_that_is_not_axial_is_a_warning(tilt: tuple[float, float, fl
     assert study_from_images(head()).warnings == ()
 
 
+@pytest.mark.parametrize(("distance_mm", "is_told"), [(6.0, False), (7.9, False), (11.0, True)])
+def test_axial_slices_far_apart_are_a_warning(distance_mm: float, is_told: bool) -> None:
+    warnings = study_from_images(head((48, 56, 14), (4.0, 4.0, distance_mm))).warnings
+    expected = f"FLAIR's slices are {distance_mm:.1f} mm apart, farther than any that the model was measured on."
+    assert [expected in warning for warning in warnings] == ([True] if is_told else [])
+
+
 def empty_folder(folder: Path) -> Path:
     (folder / "empty").mkdir()
     return folder / "empty"

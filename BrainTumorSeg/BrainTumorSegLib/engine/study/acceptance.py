@@ -15,6 +15,8 @@ MINIMUM_IN_PLANE = 16
 MAXIMUM_VOXELS = 600_000_000
 SPACING_RANGE_MM = (0.05, 30.0)
 THICK_SLICE_MM = 2.5
+FARTHEST_AXIAL_MM = 8.0
+"""Between axial slices: training data have 5 to 5.5 mm, and 6 mm is the farthest that was measured."""
 # Headers written with four digits are still directions; a shear that ITK would drop silently is not.
 ORTHONORMAL_TOLERANCE = 1e-3
 
@@ -120,10 +122,17 @@ def finite_voxels(title: str, array: npt.NDArray[np.float32]) -> tuple[npt.NDArr
 
 
 def thick_slice_warnings(title: str, geometry: Geometry) -> tuple[str, ...]:
-    """A warning where slices thicker than THICK_SLICE_MM do not lie axially: axial slices are blurred then."""
+    """A warning where slices thicker than THICK_SLICE_MM do not lie axially: axial slices are blurred then. And one
+    where axial slices lie farther apart than FARTHEST_AXIAL_MM.
+    """
     axis = int(np.argmax(geometry.spacing_mm))
     world_axis = int(np.argmax(np.abs(np.reshape(geometry.direction_lps, (3, 3))[:, axis])))
     spacing = geometry.spacing_mm[axis]
+    if world_axis == 2 and spacing > FARTHEST_AXIAL_MM:
+        return (
+            f"{title}'s slices are {spacing:.1f} mm apart, farther than any that the model was measured on. A small "
+            "tumour can lie between two of them; if slices are missing, export the whole series again.",
+        )
     if spacing <= THICK_SLICE_MM or world_axis == 2:
         return ()
     plane = ("sagittal", "coronal")[world_axis]

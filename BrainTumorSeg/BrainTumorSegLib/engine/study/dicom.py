@@ -24,6 +24,10 @@ from BrainTumorSegLib.engine.study.stack import places, stack
 _PROBES = 16
 _PROBED_BYTES = 1 << 16
 
+_ECHO = "echo time (ms)"
+# Echo times of one sequence differ by less than this part, through rounding.
+_SAME_ECHO = 0.1
+
 
 @dataclass(frozen=True)
 class DicomVolume:
@@ -117,6 +121,7 @@ def read_volume(volume: DicomVolume, role: Role) -> tuple[sitk.Image, tuple[str,
     warnings = _sequence_warnings(volume, role) + _damage_warnings(volume, role)
     for layout in {frame.layout for frame in volume.frames}:
         check_layout(role.label, layout)
+    _check_one_echo(volume, role)
     frames, geometry = stack(role.label, volume.frames)
     return Volume(read_pixels(role.label, frames), geometry).to_image(), warnings
 
@@ -184,8 +189,10 @@ def _parted(frames: tuple[Frame, ...]) -> list[tuple[tuple[Frame, ...], str]]:
     if len(by_series) > 1:
         return [(group, part) for each in by_series.values() for group, part in _parted(each)]
     numbers = places(frames)
-    if numbers is None or len(set(numbers)) == len(frames):
+    if numbers is None:
         return [(frames, "")]
+    if len(set(numbers)) == len(frames):
+        return _interleaved(frames)
     place = {id(frame): number for frame, number in zip(frames, numbers, strict=True)}
     marks = dict.fromkeys(name for frame in frames for name in frame.marks)
     keys: list[tuple[str, Callable[[Frame], str]]] = [(name, _mark(name)) for name in marks]
@@ -210,7 +217,42 @@ def _is_stack(frames: tuple[Frame, ...]) -> bool:
         stack("", frames)
     except InputError:
         return False
-    return len({role_of(frame.tags) for frame in frames}) == 1
+    return len({role_of(frame.tags) for frame in frames}) == 1 and _has_one_echo(frames)
+
+
+def _interleaved(frames: tuple[Frame, ...]) -> list[tuple[tuple[Frame, ...], str]]:
+    """Stacks of several echo times whose images lie between each other's, each by itself; else all as one."""
+    groups = _grouped(frames, _mark(_ECHO))
+    if len(groups) > 1 and all(_is_stack(group) for group in groups.values()):
+        return [(group, f"{_ECHO} {value or 'unknown'}") for value, group in groups.items()]
+    return [(frames, "")]
+
+
+def _has_one_echo(frames: tuple[Frame, ...]) -> bool:
+    times = _echo_times(frames)
+    return not times or times[-1] <= (1 + _SAME_ECHO) * times[0]
+
+
+def _echo_times(frames: tuple[Frame, ...]) -> list[float]:
+    """Those that the headers name, in ms, rising."""
+    return sorted({time for frame in frames if (time := _time(frame.marks.get(_ECHO, ""))) > 0})
+
+
+def _time(text: str) -> float:
+    try:
+        return float(text.split("\\")[0])
+    except ValueError:
+        return 0.0
+
+
+def _check_one_echo(volume: DicomVolume, role: Role) -> None:
+    if not _has_one_echo(volume.frames):
+        times = _echo_times(volume.frames)
+        raise InputError(
+            f"{role.label}: the images of this DICOM series have echo times from {times[0]:g} to {times[-1]:g} ms, so "
+            "they are not of one sequence.",
+            "Export the one that is meant as a series of its own.",
+        )
 
 
 def _grouped(frames: Iterable[Frame], key: Callable[[Frame], str]) -> dict[str, tuple[Frame, ...]]:
