@@ -224,7 +224,8 @@ def _interleaved(frames: tuple[Frame, ...]) -> list[tuple[tuple[Frame, ...], str
     """Stacks of several echo times whose images lie between each other's, each by itself; else all as one."""
     groups = _grouped(frames, _mark(_ECHO))
     if len(groups) > 1 and all(_is_stack(group) for group in groups.values()):
-        return [(group, f"{_ECHO} {value or 'unknown'}") for value, group in groups.items()]
+        rising = sorted(groups.items(), key=lambda item: _time(item[0]))
+        return [(group, f"{_ECHO} {value or 'unknown'}") for value, group in rising]
     return [(frames, "")]
 
 
