@@ -8,6 +8,7 @@ import pytest
 
 from BrainTumorSegLib.engine.errors import InputError, OutputError
 from BrainTumorSegLib.engine.service.cohort.find import find_studies
+from BrainTumorSegLib.engine.service.cohort.study_files import unique_names
 from BrainTumorSegLib.engine.service.cohort.table import read_table, write_table
 from BrainTumorSegLib.engine.study.roles import Role
 
@@ -69,6 +70,15 @@ def test_a_wrong_row_is_that_study_s_problem_alone(folder: Path, row: str, probl
     wrong, _, last = read_table(folder / "list.csv")
     assert problem in wrong.problem
     assert last.problem == ""
+
+
+def test_names_that_were_given_once_stay_when_a_list_gives_them_again() -> None:
+    """``--list`` writes them, and the list names the same studies as the folder does."""
+    wished = ["site 1/anna", "x" * 300, "y" * 100, "Bert", "bert", "z" * 99 + "A", "z" * 99 + "a", "CON"]
+    given = unique_names([(name, f"study {number}") for number, name in enumerate(wished)])
+    assert len({name.casefold() for name in given}) == len(wished)
+    assert max(len(name) for name in given) <= 100
+    assert unique_names([(name, f"row {number}") for number, name in enumerate(given)]) == given
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "x" * 300, "..", "summary.csv", "CON", " ", "=1+1"])

@@ -83,7 +83,7 @@ def unique_names(wanted: Sequence[tuple[str, str]]) -> list[str]:
     """Names for folders, one for each (name wished, what it is), never two alike on any file system.
 
     Where two wish for one name both get a part of the SHA-256 of what they are. What no folder can be called is
-    replaced by "_".
+    replaced by "_". A name that was given stays as it is when it is given again, as from a list of ``batch --list``.
 
     >>> unique_names([("site 1/anna", "a"), ("bert", "b")])
     ['site_1__anna', 'bert']
@@ -91,7 +91,7 @@ def unique_names(wanted: Sequence[tuple[str, str]]) -> list[str]:
     clean = [_folder_name(name) for name, _ in wanted]
     counts = Counter(name.casefold() for name in clean)
     return [
-        name if counts[name.casefold()] == 1 and not _TAKEN.fullmatch(name) else f"{name}-{_short_hash(identity)}"
+        name if counts[name.casefold()] == 1 and not _TAKEN.fullmatch(name) else _marked(name, identity)
         for name, (_, identity) in zip(clean, wanted, strict=True)
     ]
 
@@ -100,7 +100,12 @@ def _folder_name(name: str) -> str:
     composed = unicodedata.normalize("NFC", name)  # macOS writes "é" as two letters
     clean = re.sub(r"[^\w.+=@,-]", "_", composed.replace("/", "__")).lstrip(".-=+@") or "study"
     clean = clean.rstrip(".")
-    return clean if len(clean) <= _LONGEST_NAME else f"{clean[:_LONGEST_NAME]}-{_short_hash(name)}"
+    return clean if len(clean) <= _LONGEST_NAME else _marked(clean, name)
+
+
+def _marked(name: str, identity: str) -> str:
+    mark = f"-{_short_hash(identity)}"
+    return name[: _LONGEST_NAME - len(mark)] + mark
 
 
 def _short_hash(text: str) -> str:
