@@ -81,6 +81,8 @@ def _slices(volume: Array, random: np.random.Generator) -> Iterator[tuple[str, A
     yield "two slices swapped", _with(volume, {middle: volume[away], away: volume[middle]})
     yield "a slice blank", _with(volume, {middle: np.zeros_like(volume[0])})
     yield "a slice copied", _with(volume, {middle: volume[middle - 1]})
+    yield "every second slice times 1.5", volume * np.resize([1, 1.5], count)[:, None, None].astype(np.float32)
+    yield "a slice at a fifth", _with(volume, {middle: volume[middle] / 5})
     yield "bytes misread", (volume * 16).astype(np.int16).byteswap().astype(np.float32)
     yield "noise", random.uniform(0, 255, volume.shape).astype(np.float32)
 

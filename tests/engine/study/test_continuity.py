@@ -17,6 +17,7 @@ from BrainTumorSegLib.engine.study.reading import StudyPaths, read_study
 Array = npt.NDArray[np.float32]
 THICK = (0.9, 0.9, 5.5)
 NOISE, BLANK, COPY, ORDER = "looks like noise", "has blank slices", "more than once", "do not follow one another"
+SCALE = "brightness changes from slice to slice"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def volume(sample_study: SamplePaths) -> Array:
 
 
 def kinds(warnings: tuple[str, ...]) -> list[str]:
-    return [kind for warning in warnings for kind in (NOISE, BLANK, COPY, ORDER) if kind in warning]
+    return [kind for warning in warnings for kind in (NOISE, BLANK, COPY, ORDER, SCALE) if kind in warning]
 
 
 def with_slices(volume: Array, changed: dict[int, Array]) -> Array:
@@ -64,6 +65,8 @@ WRONG: dict[str, tuple[Callable[[Array], Array], list[str]]] = {
     "two swapped": (lambda v: with_slices(v, {3: v[20], 20: v[3]}), [ORDER]),
     "one of noise": (lambda v: with_slices(v, {12: random(v)[0]}), [ORDER]),
     "two blank": (lambda v: with_slices(v, {9: v[9] * 0, 10: v[10] * 0 + 7}), [BLANK]),
+    "every second scaled": (lambda v: v * np.resize([1, 2], len(v))[:, None, None].astype(np.float32), [SCALE]),
+    "one nearly dark": (lambda v: with_slices(v, {12: v[12] / 6}), [SCALE]),
     "one copied": (lambda v: with_slices(v, {14: v[13]}), [COPY]),
 }
 
@@ -106,6 +109,8 @@ RIGHT: dict[str, Callable[[Array], Array]] = {
     "few slices": lambda v: v[::6],
     "offset": lambda v: v * 3 - 5000,
     "mirrored": lambda v: v[..., ::-1],
+    "brighter upwards": lambda v: v * np.linspace(0.5, 2, len(v), dtype=np.float32)[:, None, None],
+    "packages of unlike brightness": lambda v: v * np.resize([1, 0.9], len(v))[:, None, None].astype(np.float32),
 }
 
 

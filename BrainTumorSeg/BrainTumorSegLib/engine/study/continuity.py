@@ -1,8 +1,9 @@
 """Whether the slices of a volume follow one another as those of one scan do.
 
 Told from the image alone, whatever file it came from: voxels that have nothing to do with their neighbours, slices that
-are blank, copied or out of their order. Nothing in a header shows these, and the networks outline something all the
-same. Only said, never refused; docs/measurements.md has how far right and wrong volumes lie apart.
+are blank, copied, out of their order or scaled each in its own way. Nothing in a header shows these, and the networks
+outline something all the same. Only said, never refused; docs/measurements.md has how far right and wrong volumes lie
+apart.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ MOST_OUT_OF_PLACE = 0.08
 """By how much two slices may correlate better with each other than both do with the one between them."""
 LEAST_NEIGHBOURS = 0.6
 """Share of slices that must resemble one beside them, or one in the head's other half, more than any other."""
+
+MOST_UNEVEN, MOST_UNEVEN_OF_ALL = 1.1, 0.2
+"""By how much the logarithm of a slice's contrast may lie off the mean of its neighbours': for one slice, and for the
+median of all."""
 
 _PLANES_FOR_LIKENESS = 8
 _PART_OF_STACK = (0.25, 0.75)
@@ -51,7 +56,7 @@ def continuity_warnings(title: str, array: Array, spacing_mm: Sequence[float]) -
     return (
         *_blank_warnings(title, slices, samples),
         *_copy_warnings(title, slices, samples),
-        *_order_warnings(title, samples),
+        *_shown_warnings(title, samples),
     )
 
 
@@ -107,7 +112,8 @@ def _copy_warnings(title: str, slices: Array, samples: Array) -> tuple[str, ...]
     )
 
 
-def _order_warnings(title: str, samples: Array) -> tuple[str, ...]:
+def _shown_warnings(title: str, samples: Array) -> tuple[str, ...]:
+    """Of what the slices show: their order, and how bright they are."""
     blocks = _blocks(samples)
     deviations = blocks - blocks.mean(axis=1, keepdims=True)
     contrast = np.linalg.norm(deviations, axis=1)
@@ -115,7 +121,13 @@ def _order_warnings(title: str, samples: Array) -> tuple[str, ...]:
     if len(compared) < _FEWEST_COMPARED:
         return ()
     unit = deviations[compared] / contrast[compared, None]
-    alike = unit @ unit.T
+    between = np.arange(compared[0], compared[-1] + 1)
+    between = between[contrast[between] > 0]
+    return _order_warnings(title, compared, unit @ unit.T) + _scale_warnings(title, between, contrast[between])
+
+
+def _order_warnings(title: str, compared: npt.NDArray[np.intp], alike: Array) -> tuple[str, ...]:
+    """compared: the slices; alike: their correlations with each other."""
     outside = np.flatnonzero(_out_of_place(alike) > MOST_OUT_OF_PLACE) + 1
     if not outside.size and _neighbours_share(alike) >= LEAST_NEIGHBOURS:
         return ()
@@ -123,6 +135,20 @@ def _order_warnings(title: str, samples: Array) -> tuple[str, ...]:
     return (
         f"{title}'s slices do not follow one another{where}. They are in a wrong order, or some are damaged or not of "
         "this patient; the outline is wrong then. Export the series again.",
+    )
+
+
+def _scale_warnings(title: str, shown: npt.NDArray[np.intp], contrast: Array) -> tuple[str, ...]:
+    """shown: the slices from the first that shows the head to the last; contrast: of each."""
+    level = np.log(contrast)
+    uneven = np.abs(level[1:-1] - (level[:-2] + level[2:]) / 2)
+    outside = np.flatnonzero(uneven > MOST_UNEVEN) + 1
+    if not outside.size and np.median(uneven) <= MOST_UNEVEN_OF_ALL:
+        return ()
+    where = f": {_listed(shown[outside])} in the file's order most of all" if outside.size else ""
+    return (
+        f"{title}'s brightness changes from slice to slice{where}, as where each slice's own scale was lost. The "
+        "outline is not to be relied on: export the series again.",
     )
 
 
