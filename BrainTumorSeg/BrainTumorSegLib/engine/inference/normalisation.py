@@ -99,5 +99,7 @@ def _inside(volume: Array, masked: np.float32 | None) -> npt.NDArray[np.float32]
     """The voxels that are not masked, float32 [N] in any order, at least one; all where all are."""
     if masked is None:
         return np.asarray(volume, np.float32).ravel(order="K")
-    inside = np.concatenate([volume[part][volume[part] != masked] for part in slabs(volume.shape)]).astype(np.float32)
+    inside = np.concatenate([volume[part][volume[part] != masked] for part in slabs(volume.shape)]).astype(
+        np.float32, copy=False
+    )
     return inside if inside.size else np.array([masked])
