@@ -148,21 +148,26 @@ def test_voxels_without_a_size_are_refused(tmp_path: Path, write: object, change
 
 
 @pytest.mark.parametrize(
-    ("write", "changed"),
+    ("write", "changed", "taken"),
     [
-        (meta, {"TransformMatrix": None}),
-        (meta, {"Offset": None}),
-        (nrrd, {"space": "scanner-xyz"}),
-        (nrrd, {"space_origin": None}),
-        (nrrd, {"space_directions": None, "space_origin": None, "space": None, "spacings": "0.9 0.9 5.5"}),
+        (meta, {"TransformMatrix": None}, "as axial slices"),
+        (meta, {"Offset": None}, "Its axes are kept"),
+        (nrrd, {"space": "scanner-xyz"}, "Its axes are kept"),
+        (nrrd, {"space_origin": None}, "Its axes are kept"),
+        (
+            nrrd,
+            {"space_directions": None, "space_origin": None, "space": None, "spacings": "0.9 0.9 5.5"},
+            "as axial slices",
+        ),
     ],
 )
 def test_a_header_that_does_not_say_how_it_lies_is_a_warning(
-    tmp_path: Path, write: object, changed: dict[str, str | None]
+    tmp_path: Path, write: object, changed: dict[str, str | None], taken: str
 ) -> None:
     study = read_study(StudyPaths(write(tmp_path, **changed)))  # type: ignore[operator]
     np.testing.assert_array_equal(study.flair, VOXELS)
     assert [warning[:46] for warning in study.warnings] == ["FLAIR's header does not say how the image lies"]
+    assert taken in study.warnings[0]
 
 
 @pytest.mark.parametrize(

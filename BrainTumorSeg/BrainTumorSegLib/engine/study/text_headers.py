@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,6 +37,14 @@ _META_BYTES = {
 _NRRD_SPACES = re.compile(
     r"(left-posterior-superior|right-anterior-superior|left-anterior-superior|lps|ras|las)(-time)?"
 )
+
+
+class _Said(Enum):
+    """What a header says of how its image lies in the patient."""
+
+    NOTHING = auto()
+    DIRECTIONS = auto()
+    ALL = auto()
 
 
 @dataclass(frozen=True)
@@ -70,12 +79,14 @@ def check_text_header(title: str, path: Path, header: TextHeader) -> tuple[str, 
     read and data that are missing, GeometryError for voxels without a size.
     """
     check = _check_nrrd if path.name.lower().endswith(NRRD_ENDINGS) else _check_meta_image
-    if check(title, path, header):
+    said = check(title, path, header)
+    if said is _Said.ALL:
         return ()
-    return (
-        f"{title}'s header does not say how the image lies in the patient. It is taken as axial slices, the patient's "
-        "right in the first column, from the feet up: check that it looks so.",
-    )
+    how = {
+        _Said.NOTHING: "It is taken as axial slices, the patient's right in the first column, from the feet up",
+        _Said.DIRECTIONS: "Its axes are kept, as to the patient's left, back and head where it names no others",
+    }[said]
+    return (f"{title}'s header does not say how the image lies in the patient. {how}: check that it looks so.",)
 
 
 def integer(title: str, path: Path, header: TextHeader, name: str, default: int) -> int:
@@ -98,7 +109,7 @@ def data_file(title: str, path: Path, name: str) -> Path:
     return data
 
 
-def _check_nrrd(title: str, path: Path, header: TextHeader) -> bool:
+def _check_nrrd(title: str, path: Path, header: TextHeader) -> _Said:
     fields = header.fields
     count = integer(title, path, header, "dimension", 0)
     _sizes(title, path, header, "sizes", count)
@@ -116,10 +127,12 @@ def _check_nrrd(title: str, path: Path, header: TextHeader) -> bool:
         raise _no_extent(title, path, tuple(map(float, spacings)))
     # ITK writes four dimensions without a space's name, as it orders three: left, posterior, superior.
     in_patient = bool(_NRRD_SPACES.fullmatch(fields.get("space", "").lower())) or fields.get("space dimension") == "4"
-    return bool(directions) and in_patient and "space origin" in fields
+    if not directions:
+        return _Said.NOTHING
+    return _Said.ALL if in_patient and "space origin" in fields else _Said.DIRECTIONS
 
 
-def _check_meta_image(title: str, path: Path, header: TextHeader) -> bool:
+def _check_meta_image(title: str, path: Path, header: TextHeader) -> _Said:
     fields = header.fields
     count = integer(title, path, header, "ndims", 0)
     sizes = _sizes(title, path, header, "dimsize", count)
@@ -142,7 +155,9 @@ def _check_meta_image(title: str, path: Path, header: TextHeader) -> bool:
     offset = _the_one(title, path, header, ("offset", "position", "origin"), count)
     wanted = math.prod(sizes) * channels * _META_BYTES[kind.removesuffix("_ARRAY")]
     _check_meta_data(title, path, header, max(0, skipped) + wanted)
-    return bool(matrix and offset)
+    if not matrix:
+        return _Said.NOTHING
+    return _Said.ALL if offset else _Said.DIRECTIONS
 
 
 def _check_meta_data(title: str, path: Path, header: TextHeader, wanted: int) -> None:
