@@ -71,6 +71,7 @@ def test_the_order_of_the_axes_in_memory_means_nothing(study: Study, axes: tuple
     assert "(upside down)" in warning
 
 
+@pytest.mark.filterwarnings("error")
 def test_noise_and_emptiness_say_nothing(study: Study) -> None:
     noise = np.random.default_rng(0).uniform(0, 900, study.flair.shape).astype(np.float32)
     nearly_empty = np.zeros_like(noise)

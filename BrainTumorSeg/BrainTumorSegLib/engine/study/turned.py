@@ -8,6 +8,8 @@ cover each other, so that neither the fields of view nor a registration tell it;
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -37,10 +39,10 @@ def turned_warnings(title: str, flair: Array, other: Array, geometry: Geometry) 
     """
     order = AxialOrder.of(geometry)
     fixed, moving = (_thinned(order.to_axial(array)) for array in (flair, other))
-    centre = _centre(fixed)
-    levels = _levels(fixed)
-    turns = list(itertools.product((1, -1), repeat=3))
-    common = {turn: _in_common(levels, centre, moving, turn) for turn in turns}
+    if fixed.min() == fixed.max() or moving.min() == moving.max():
+        return ()
+    heads = _Head.of(fixed), _Head.of(moving)
+    common = {turn: _in_common(*heads, turn) for turn in itertools.product((1, -1), repeat=3)}
     as_it_is = common.pop((1, 1, 1))
     found = [turn for turn in common if _is_better(turn, common[turn], as_it_is)]
     if not found:
@@ -59,6 +61,21 @@ def _is_better(turn: Turn, common: float, as_it_is: float) -> bool:
     return common >= _LEAST_IN_COMMON and common > least * as_it_is
 
 
+@dataclass(frozen=True)
+class _Head:
+    """levels: each voxel's grey level, 0 to _BINS - 1, of which all are about equally frequent. centre: in voxels."""
+
+    levels: npt.NDArray[np.intp]
+    centre: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, volume: Array) -> Self:
+        """Of a thinned volume. Its head is what is brighter than the mean."""
+        borders = np.unique(np.quantile(volume, np.linspace(0, 1, _BINS + 1)[1:-1]))
+        centre = np.argwhere(volume > volume.mean(dtype=np.float64)).mean(axis=0)
+        return cls(np.searchsorted(borders, volume), centre)
+
+
 def _thinned(axial: Array) -> Array:
     """Some slices, rows and columns, evenly through the volume."""
     steps = [
@@ -67,23 +84,13 @@ def _thinned(axial: Array) -> Array:
     return np.ascontiguousarray(axial[tuple(slice(step // 2, None, step) for step in steps)])
 
 
-def _centre(volume: Array) -> npt.NDArray[np.float64]:
-    """Of what is brighter than the mean: the head."""
-    return np.asarray(np.argwhere(volume > volume.mean(dtype=np.float64)).mean(axis=0))
-
-
-def _levels(volume: Array) -> npt.NDArray[np.intp]:
-    """Each voxel's grey level, 0 to _BINS - 1, of which all are about equally frequent."""
-    borders = np.unique(np.quantile(volume, np.linspace(0, 1, _BINS + 1)[1:-1]))
-    return np.searchsorted(borders, volume)
-
-
-def _in_common(fixed: npt.NDArray[np.intp], centre: npt.NDArray[np.float64], moving: Array, turn: Turn) -> float:
+def _in_common(fixed: _Head, moving: _Head, turn: Turn) -> float:
     """Mutual information with the sequence turned, as it then lies or with its head's centre on that of FLAIR's."""
-    turned = moving[tuple(slice(None, None, step) for step in turn)]
-    levels = _levels(turned)
-    shift = np.rint(centre - _centre(turned)).astype(int).tolist()
-    return max(_information(fixed, levels), _information(fixed, np.roll(levels, shift, (0, 1, 2))))
+    levels = moving.levels[tuple(slice(None, None, step) for step in turn)]
+    last = np.array(levels.shape) - 1
+    centre = np.where(np.array(turn) > 0, moving.centre, last - moving.centre)
+    shift = np.rint(fixed.centre - centre).astype(int).tolist()
+    return max(_information(fixed.levels, place) for place in (levels, np.roll(levels, shift, (0, 1, 2))))
 
 
 def _information(one: npt.NDArray[np.intp], other: npt.NDArray[np.intp]) -> float:
