@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import SimpleITK as sitk
 
@@ -47,6 +48,20 @@ def test_no_change_has_no_minus(files: list[str], tmp_path: Path, capsys: pytest
     sitk.WriteImage(one_less, str(tmp_path / "less.nrrd"))
     assert main(["compare", files[0], str(tmp_path / "less.nrrd")]) == 0
     assert "+0.00 mL (-0.2 %)" in capsys.readouterr().out
+
+
+def test_a_segmentation_that_lies_beside_the_other_s_field_of_view_is_not_called_empty(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half of the fields of view is common to both, and B lies in the other half."""
+    grid = GRID.moved(np.array([[1, 0, 0, 0.5 * GRID.size_ijk[0] * GRID.spacing_mm[0]], *np.eye(4)[1:]]))
+    mask = np.zeros(grid.shape_kji, bool)
+    mask[4:8, 4:8, -4:] = True
+    sitk.WriteImage(Volume(mask, grid).to_image(), str(tmp_path / "beside.nrrd"))
+    assert main(["compare", files[0], str(tmp_path / "beside.nrrd")]) == 0
+    said = capsys.readouterr().out
+    assert "HD95          none, for one has nothing in the field of view of A" in said
+    assert "outside A     " in said
 
 
 def test_missing_file_is_one_line(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,7 +33,9 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(asdict(found), indent=2, allow_nan=False))
         return 0
-    distance = "none, for one is empty" if found.hd95_mm is None else f"{found.hd95_mm:.2f} mm"
+    distance = (
+        "none, for one has nothing in the field of view of A" if found.hd95_mm is None else f"{found.hd95_mm:.2f} mm"
+    )
     percent = "" if found.change_percent is None else f" ({_signed(found.change_percent, 1)} %)"
     print(f"Dice          {found.dice:.4f}")
     print(f"HD95          {distance}")
