@@ -57,6 +57,19 @@ def bright_box_inside() -> Array:
     return array
 
 
+def even_lesion_at_the_top() -> Array:
+    array = head_array()
+    array[-2:, 20:30, 20:30] = 30000
+    return array
+
+
+def air_at_0_far_from_tissue() -> Array:
+    """In a field of view so tight that air is less than a fifth of it."""
+    array = np.random.default_rng(1).integers(80, 115, (12, 40, 40)).astype(np.float32)
+    array[:, :3] = array[:, :, :3] = 0
+    return array
+
+
 @pytest.mark.parametrize(
     "array",
     [
@@ -67,8 +80,10 @@ def bright_box_inside() -> Array:
         brain_in_a_constant(-10000),
         one_bright_spot(),
         bright_box_inside(),
+        even_lesion_at_the_top(),
+        air_at_0_far_from_tissue(),
     ],
-    ids=["head", "negative", "air at 0", "masked with 0", "masked far below", "spike", "implant"],
+    ids=["head", "negative", "air at 0", "masked with 0", "masked far below", "spike", "implant", "lesion", "tight"],
 )
 def test_what_was_measured_or_masked_stays_without_a_word(array: Array) -> None:
     found, warnings = without_padding("FLAIR", array)

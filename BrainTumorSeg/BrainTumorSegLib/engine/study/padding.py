@@ -23,16 +23,18 @@ def without_padding(title: str, array: Array) -> tuple[Array, tuple[str, ...]]:
     """The array with padding at the lowest value that was measured, and a warning where there was any.
 
     title: how the message calls the sequence. array: finite float32 [K, J, I]; the same one is returned where nothing
-    is padded. Padding is the lowest or the highest value where a thousandth of the voxels or more has it, the volume's
-    faces among them, and no other comes near it; not the background of a volume that is masked.
+    is padded. Padding is the lowest value, where it is negative (0 is air), or the highest, where a thousandth of the
+    voxels or more has it, one of the volume's corners among them (what a scan shows of the highest may reach a face,
+    and never a corner), and no other comes near it; not the background of a volume that is masked.
     """
     warnings: list[str] = []
-    for value in (float(array.min()), float(array.max())):
+    lowest, highest = float(array.min()), float(array.max())
+    for value in (lowest, highest) if lowest < 0 else (highest,):
         if not _may_be_padding(array, value):
             continue
         padded = array == np.float32(value)
         others = array[~padded]
-        if _lies_apart(value, others) and _on_faces(padded) and not _is_masked(padded):
+        if _lies_apart(value, others) and _fills_corners(padded) and not _is_masked(padded):
             array = np.where(padded, others.min(), array)
             warnings.append(
                 f"{title}: {np.count_nonzero(padded)} voxels have the value {value:g}, far from all others. They were "
@@ -55,9 +57,10 @@ def _lies_apart(value: float, others: Array) -> bool:
     return high > low and max(low - value, value - high) > _LEAST_GAP * (high - low)
 
 
-def _on_faces(padded: npt.NDArray[np.bool_]) -> bool:
+def _fills_corners(padded: npt.NDArray[np.bool_]) -> bool:
+    """Whatever a program turned, moved or cropped, it left a corner to fill."""
     enough = np.count_nonzero(padded) >= _LEAST_SHARE * padded.size
-    return bool(enough and _faces(padded).any())
+    return bool(enough and padded[np.ix_((0, -1), (0, -1), (0, -1))].any())
 
 
 def _is_masked(padded: npt.NDArray[np.bool_]) -> bool:
