@@ -77,7 +77,7 @@ def is_alive(pid: int) -> bool:
     """Whether a process runs; one that only waits to be collected by its parent does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
