@@ -126,5 +126,6 @@ def click(shell: Any) -> Callable[[Any], None]:
     def click_and_wait(panel: Any) -> None:
         panel.ui.segmentButton.click()
         shell.processEventsUntil(lambda: not panel.controller.isRunning)
+        shell.app.processEvents()  # the views turn to the result afterwards
 
     return click_and_wait

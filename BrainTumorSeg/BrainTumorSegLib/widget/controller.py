@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -30,7 +32,7 @@ from BrainTumorSegLib.scene.resultImport import EditedPolicy, hasEditedTumour
 from BrainTumorSegLib.scene.studyExport import checkVolume
 from BrainTumorSegLib.scene.views import showResult
 from BrainTumorSegLib.widget.batchPanel import BatchPanel
-from BrainTumorSegLib.widget.clicks import connectClicks
+from BrainTumorSegLib.widget.clicks import connectClicks, visibly
 from BrainTumorSegLib.widget.comparisonPanel import ComparisonPanel
 from BrainTumorSegLib.widget.computerPanel import ComputerPanel
 from BrainTumorSegLib.widget.handOverPanel import HandOverPanel
@@ -308,13 +310,13 @@ class Controller:
         parameters.segmentation = job.result.segmentationNode
         kept = _("Your corrected segmentation was kept; this is a new one.") if job.result.keptEdited else ""
         notes = (*map(inPanel, job.warnings), *map(remedyText, job.remedies))
-        self.update()
         text = "\n".join(each for each in (job.result.message, kept) if each)
         self._segmentPanel.showText(text, [note for note in notes if note])
         self._resultPanel.overlay.hide()  # it is of the result before
-        showResult(job.result.segmentationNode)
         self._choices.fold()
         self._showEnd()
+        # In a turn of its own: to turn the views to the result takes as long as all of the above.
+        qt.QTimer.singleShot(0, visibly(partial(showResult, job.result.segmentationNode)))
 
     def _showEnd(self) -> None:
         """What was clicked may lie far below the line that says what came of it."""
