@@ -106,6 +106,8 @@ RIGHT: dict[str, Callable[[Array], Array]] = {
     "coronal": thick_along(1),
     "sagittal": thick_along(2),
     "blank ends": lambda v: np.concatenate([v[:3] * 0, v, v[:3] * 0]),
+    "ends repeated": lambda v: np.concatenate([v[:1], v[:1], v, v[-1:], v[-1:]]),
+    "ends repeated, and blank beyond": lambda v: np.concatenate([v[:1] * 0, v[:1], v, v[-1:], v[-1:], v[:3] * 0]),
     "few slices": lambda v: v[::6],
     "offset": lambda v: v * 3 - 5000,
     "mirrored": lambda v: v[..., ::-1],

@@ -101,9 +101,18 @@ def _blank_warnings(title: str, slices: Array, samples: Array) -> tuple[str, ...
 
 
 def _copy_warnings(title: str, slices: Array, samples: Array) -> tuple[str, ...]:
-    shows = samples.min(axis=(1, 2)) < samples.max(axis=(1, 2))
-    alike = np.flatnonzero((samples[1:] == samples[:-1]).all(axis=(1, 2)) & shows[1:])
-    copies = np.array([index + 1 for index in alike if np.array_equal(slices[index], slices[index + 1])], int)
+    """Of slices that show enough of the head, but for those at its ends: programs that resample repeat them, to a few
+    voxels' rounding.
+    """
+    places = np.flatnonzero(samples.min(axis=(1, 2)) < samples.max(axis=(1, 2)))
+    alike = (samples[places[1:]] == samples[places[:-1]]).all(axis=(1, 2))
+    changes = np.flatnonzero(~alike)
+    if not changes.size:
+        return ()
+    alike[: changes[0]] = alike[changes[-1] :] = False
+    pairs = zip(places[1:][alike], places[:-1][alike], strict=True)
+    alike[alike] = [np.array_equal(slices[one], slices[other]) for one, other in pairs]
+    copies = places[1:][alike & _shows_head(_contrast(samples)[1])[places[1:]]]
     if not copies.size:
         return ()
     return (
@@ -114,10 +123,8 @@ def _copy_warnings(title: str, slices: Array, samples: Array) -> tuple[str, ...]
 
 def _shown_warnings(title: str, samples: Array) -> tuple[str, ...]:
     """Of what the slices show: their order, and how bright they are."""
-    blocks = _blocks(samples)
-    deviations = blocks - blocks.mean(axis=1, keepdims=True)
-    contrast = np.linalg.norm(deviations, axis=1)
-    compared = np.flatnonzero(contrast > _LEAST_CONTRAST * np.median(contrast))
+    deviations, contrast = _contrast(samples)
+    compared = np.flatnonzero(_shows_head(contrast))
     if len(compared) < _FEWEST_COMPARED:
         return ()
     unit = deviations[compared] / contrast[compared, None]
@@ -150,6 +157,18 @@ def _scale_warnings(title: str, shown: npt.NDArray[np.intp], contrast: Array) ->
         f"{title}'s brightness changes from slice to slice{where}, as where each slice's own scale was lost. The "
         "outline is not to be relied on: export the series again.",
     )
+
+
+def _contrast(samples: Array) -> tuple[Array, Array]:
+    """Of each slice, by how much its blocks differ from its mean, [S, B], and how much that is in all, [S]."""
+    blocks = _blocks(samples)
+    deviations = blocks - blocks.mean(axis=1, keepdims=True)
+    return deviations, np.linalg.norm(deviations, axis=1)
+
+
+def _shows_head(contrast: Array) -> npt.NDArray[np.bool_]:
+    """Which slices show enough of it to be compared."""
+    return contrast > _LEAST_CONTRAST * np.median(contrast)
 
 
 def _blocks(samples: Array) -> Array:
