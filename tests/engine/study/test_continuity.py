@@ -80,6 +80,10 @@ def test_what_is_no_scan_is_told_along_whichever_axis_the_slices_lie(name: str, 
     assert kinds(continuity_warnings("FLAIR", array, spacing_kji[::-1])) == expected
 
 
+def test_thick_slices_that_were_cut_up_are_called_copies_and_no_wrong_order(volume: Array) -> None:
+    assert kinds(continuity_warnings("FLAIR", np.repeat(volume, 5, axis=0), (0.9, 0.9, 1.1))) == [COPY]
+
+
 def test_slices_are_named_in_the_files_order(volume: Array) -> None:
     blank = with_slices(volume, {index: volume[index] * 0 for index in (5, 6, 7, 9, 10, 11)})
     (warning,) = continuity_warnings("T1", blank, THICK)

@@ -34,6 +34,10 @@ _COMPARED_PX = 12
 _LEAST_CONTRAST = 0.25
 """Of the median slice's: a slice of less shows too little of the head to be compared."""
 _FEWEST_COMPARED = 8
+_NEARLY_ALIKE = 0.02
+"""Of the range of values: two images that differ by less in every pixel."""
+_AS_SIMILAR = 0.005
+"""Correlations that differ by less are one and the same: thick slices that were cut up are all alike."""
 _SAME_SPACING = 0.99
 _LISTED = 4
 
@@ -101,14 +105,15 @@ def _blank_warnings(title: str, slices: Array, samples: Array) -> tuple[str, ...
 
 
 def _copy_warnings(title: str, slices: Array, samples: Array) -> tuple[str, ...]:
-    """Of slices that show enough of the head, but for those at its ends: programs that resample repeat them, to a few
-    voxels' rounding.
+    """Of slices that show enough of the head, but for those at its ends: programs that resample repeat them, or nearly
+    so.
     """
     places = np.flatnonzero(samples.min(axis=(1, 2)) < samples.max(axis=(1, 2)))
-    alike = (samples[places[1:]] == samples[places[:-1]]).all(axis=(1, 2))
-    changes = np.flatnonzero(~alike)
+    apart = np.abs(samples[places[1:]] - samples[places[:-1]]).max(axis=(1, 2))
+    changes = np.flatnonzero(apart > _NEARLY_ALIKE * (samples.max() - samples.min()))
     if not changes.size:
         return ()
+    alike = apart == 0
     alike[: changes[0]] = alike[changes[-1] :] = False
     pairs = zip(places[1:][alike], places[:-1][alike], strict=True)
     alike[alike] = [np.array_equal(slices[one], slices[other]) for one, other in pairs]
@@ -186,12 +191,15 @@ def _out_of_place(alike: Array) -> Array:
 
 
 def _neighbours_share(alike: Array) -> float:
-    """Of how many slices the most similar one lies beside it, or where the other half of the head is its mirror image
-    (as in sagittal stacks), 0-1.
+    """Of how many slices the most similar one, or one that is as similar, lies beside it, or where the other half of
+    the head is its mirror image (as in sagittal stacks), 0-1.
     """
     places = np.arange(len(alike))
-    nearest = (alike - 3 * np.eye(len(alike), dtype=np.float32)).argmax(axis=1)
-    beside = np.abs(nearest - places) == 1
+    others = alike - 3 * np.eye(len(alike), dtype=np.float32)
+    nearest = others.argmax(axis=1)
+    next_to = np.diagonal(alike, 1)
+    most_beside = np.maximum(np.append(next_to, -1), np.insert(next_to, 0, -1))
+    beside = most_beside >= others.max(axis=1) - _AS_SIMILAR
     if beside.all():
         return 1.0
     sums = (nearest + places)[~beside]
