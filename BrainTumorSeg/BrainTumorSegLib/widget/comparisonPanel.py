@@ -94,7 +94,7 @@ def comparisonText(found: Comparison, name: str, motion: Any) -> str:
     distance = (
         _("HD95 {distance:.1f} mm").format(distance=found.hd95_mm)
         if found.hd95_mm is not None
-        else _("no HD95, for one is empty")
+        else _("no HD95, for one is empty where they are compared")
     )
     percent = "" if found.change_percent is None else f" ({_signed(found.change_percent)} %)"
     lines = [

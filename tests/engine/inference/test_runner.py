@@ -17,9 +17,9 @@ from torch import nn
 
 from BrainTumorSegLib.engine.errors import Cancelled, MemoryExhaustedError
 from BrainTumorSegLib.engine.inference.device import Compute
-from BrainTumorSegLib.engine.inference.lane import Lane, Wait
 from BrainTumorSegLib.engine.inference.mirroring import answer_with_mirror_image
 from BrainTumorSegLib.engine.inference.runner import NetworkRunner, Task
+from BrainTumorSegLib.engine.inference.transfers import Transfers, Wait
 
 CPU = Compute(torch.device("cpu"), torch.float32, "CPU")
 GPU = Compute(torch.device("cuda", 0), torch.float32, "a GPU that is pretended")
@@ -148,7 +148,7 @@ def test_cancel_is_asked_between_batches() -> None:
     assert network.tried == [4]
 
 
-class PretendedGpu(Lane):
+class PretendedGpu(Transfers):
     """Computes on the processor, and gives what it computed when it is waited for, or else what went wrong.
 
     fails: whether memory runs out over a batch of so many, found out only when it is waited for. delivered: how often
@@ -216,7 +216,7 @@ def over(limit: int) -> Callable[[int], bool]:
 
 
 def on_pretended_gpu(network: nn.Module, gpu: PretendedGpu, task: Task = SLICES) -> NetworkRunner:
-    return NetworkRunner(network, GPU, task, lambda device: gpu if device.type == "cuda" else Lane(device))
+    return NetworkRunner(network, GPU, task, lambda device: gpu if device.type == "cuda" else Transfers(device))
 
 
 @pytest.mark.parametrize("fitting", [1, 2, 4, 8, 16])

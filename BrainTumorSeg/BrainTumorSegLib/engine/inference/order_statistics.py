@@ -17,8 +17,8 @@ def value_at(values: npt.NDArray[np.float32], place: float) -> np.float64:
     """What sorting values [N], N > 0, would bring to a place (0 to N - 1; linear between two), as NumPy's quantile.
 
     Selection by sampling (Floyd and Rivest, CACM 18, 1975): a sorted sample tells between which values the place lies,
-    and only those are looked through. NumPy's own selection takes eight times as long on processors whose AVX-512 is
-    slow at compressed stores (AMD's Zen 4), and reorders the values. Raises ValueError if there is a NaN among them.
+    and only those are looked through. NumPy's own selection takes four to eight times as long on processors whose
+    AVX-512 is slow at compressed stores (AMD's Zen 4), and reorders the values. Raises ValueError if there is a NaN.
     """
     below = int(place)
     above = min(below + 1, len(values) - 1)

@@ -18,7 +18,7 @@ from torch import nn
 from BrainTumorSegLib.engine.errors import Cancelled, MemoryExhaustedError
 from BrainTumorSegLib.engine.foreign_errors import is_out_of_memory
 from BrainTumorSegLib.engine.inference.device import Compute, choose
-from BrainTumorSegLib.engine.inference.lane import Array, Lane, Wait, lane_to
+from BrainTumorSegLib.engine.inference.transfers import Array, Transfers, Wait, transfers_to
 from BrainTumorSegLib.engine.networks.folding import folded, keep_off_slow_convolution
 from BrainTumorSegLib.engine.networks.inputs import SIZE_PX
 
@@ -57,7 +57,7 @@ class Task:
 class _Way:
     """How batches are computed. moved, halved: a sentence about each, to be told once this way has helped."""
 
-    lane: Lane
+    transfers: Transfers
     precision: torch.dtype
     batch: int
     moved: tuple[str, ...] = ()
@@ -122,12 +122,12 @@ class NetworkRunner:
         network: nn.Module,
         compute: Compute,
         task: Task,
-        lane_to: Callable[[torch.device], Lane] = lane_to,
+        transfers_to: Callable[[torch.device], Transfers] = transfers_to,
     ) -> None:
-        """lane_to: gives the way to a device."""
+        """transfers_to: gives those to and from a device."""
         self._network = folded(network)
         self._task = task
-        self._lane_to = lane_to
+        self._transfers_to = transfers_to
         self.notes: tuple[str, ...] = ()
         self._way = self._way_on(compute)
         self._is_fitted = compute.device.type == "cpu" or task.size_px is None
@@ -136,7 +136,7 @@ class NetworkRunner:
     @property
     def device(self) -> torch.device:
         """Where the network runs now."""
-        return self._way.lane.device
+        return self._way.transfers.device
 
     @property
     def precision(self) -> torch.dtype:
@@ -162,7 +162,7 @@ class NetworkRunner:
                 raise Cancelled
             if len(work.waiting):
                 self._start_next(work, lambda rows: make_input(positions[rows]), apply)
-            if len(work.started) > (self._way.lane.ahead if len(work.waiting) else 0):
+            if len(work.started) > (self._way.transfers.ahead if len(work.waiting) else 0):
                 self._finish_oldest(work)
                 on_fraction(work.fraction)
         return work.logits
@@ -173,7 +173,7 @@ class NetworkRunner:
             self._fit(partial(self._compute, make_input, work.waiting[:1], apply))
         way = self._way
         rows = work.take(way.batch)
-        wait = self._attempt(len(rows), way, lambda: way.lane.fetch(self._compute(make_input, rows, apply)))
+        wait = self._attempt(len(rows), way, lambda: way.transfers.fetch(self._compute(make_input, rows, apply)))
         if wait is None:
             work.put_back(rows)
         else:
@@ -194,7 +194,7 @@ class NetworkRunner:
         autocast = torch.autocast(self.device.type, self.precision, enabled=self.precision is not torch.float32)
         deterministic = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
         with torch.inference_mode(), autocast, deterministic:
-            image = self._way.lane.send(make_input(rows))
+            image = self._way.transfers.send(make_input(rows))
             if image.ndim == _SLICES_NDIM:
                 image = image.to(memory_format=torch.channels_last)
             return apply(self._network, image).float()
@@ -203,7 +203,7 @@ class NetworkRunner:
         """Chooses the batch by what one slice takes."""
         self._is_fitted = True
         way = self._way
-        batch = self._attempt(1, way, lambda: way.lane.fitting_batch(compute_one, way.batch))
+        batch = self._attempt(1, way, lambda: way.transfers.fitting_batch(compute_one, way.batch))
         if batch is not None:
             self._way = replace(way, batch=batch)
 
@@ -235,7 +235,7 @@ class NetworkRunner:
                 "Close other programs, or use a machine with more memory.",
             ) from error
         moved = f"The memory of {self.device} did not suffice to {self._task.one}; the CPU was used instead."
-        left = self._way.lane
+        left = self._way.transfers
         cpu = choose("cpu")
         self._network.to(cpu.device)
         left.leave()
@@ -249,7 +249,7 @@ class NetworkRunner:
         batch = _CPU_BATCH * torch.float32.itemsize // compute.precision.itemsize if on_cpu else _GPU_BATCH
         if self._task.size_px is not None:
             batch = max(1, batch * SIZE_PX**2 // self._task.size_px**2)
-        return _Way(self._lane_to(compute.device), compute.precision, batch)
+        return _Way(self._transfers_to(compute.device), compute.precision, batch)
 
     def _tell(self, way: _Way) -> None:
         """Notes what was done about memory, now that it has helped."""

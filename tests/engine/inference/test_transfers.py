@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from BrainTumorSegLib.engine.inference.lane import CudaLane, Lane, batch_within, lane_to
+from BrainTumorSegLib.engine.inference.transfers import CudaTransfers, Transfers, batch_within, transfers_to
 
 GIB = 2**30
 
@@ -36,23 +36,23 @@ def test_what_takes_no_memory_is_bound_by_the_limit_alone() -> None:
 
 
 def test_on_the_processor_an_array_stays_where_it_is() -> None:
-    lane = lane_to(torch.device("cpu"))
+    transfers = transfers_to(torch.device("cpu"))
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
-    sent = lane.send(array)
+    sent = transfers.send(array)
     assert np.shares_memory(sent.numpy(), array)
-    assert np.shares_memory(lane.fetch(sent)(), array)
-    assert type(lane) is Lane
-    assert lane.ahead == 0
+    assert np.shares_memory(transfers.fetch(sent)(), array)
+    assert type(transfers) is Transfers
+    assert transfers.ahead == 0
 
 
 @pytest.mark.gpu
 def test_to_a_gpu_arrays_go_and_come_back_through_pinned_memory() -> None:
     device = torch.device("cuda", 0)
-    lane = lane_to(device)
-    assert isinstance(lane, CudaLane)
+    transfers = transfers_to(device)
+    assert isinstance(transfers, CudaTransfers)
     array = np.random.default_rng(3).normal(size=(4, 5, 256, 256)).astype(np.float32)
     with torch.profiler.profile(activities=list(torch.profiler.supported_activities())) as profile:
-        wait = lane.fetch(2 * lane.send(array))
+        wait = transfers.fetch(2 * transfers.send(array))
         np.testing.assert_array_equal(wait(), 2 * array)
     copies = {event.name for event in profile.events() if event.name.startswith("Memcpy")}
     assert {"Memcpy HtoD (Pinned -> Device)", "Memcpy DtoH (Device -> Pinned)"} <= copies
@@ -62,12 +62,12 @@ def test_to_a_gpu_arrays_go_and_come_back_through_pinned_memory() -> None:
 def test_what_a_gpu_is_told_is_not_waited_for() -> None:
     """The next array is made, sent and told about while the GPU still computes."""
     device = torch.device("cuda", 0)
-    lane = lane_to(device)
+    transfers = transfers_to(device)
     array = np.ones((2, 3), np.float32)
-    for wait in [lane.fetch(lane.send(array)) for _ in range(8)]:  # whatever is set up once
+    for wait in [transfers.fetch(transfers.send(array)) for _ in range(8)]:  # whatever is set up once
         wait()
     torch.cuda._sleep(10**9)  # cycles: about half a second
-    waits = [lane.fetch(number * lane.send(array)) for number in (1, 2, 3)]
+    waits = [transfers.fetch(number * transfers.send(array)) for number in (1, 2, 3)]
     assert not torch.cuda.current_stream(device).query()
     for number, wait in zip((1, 2, 3), waits, strict=True):
         np.testing.assert_array_equal(wait(), number * array)
@@ -76,12 +76,12 @@ def test_what_a_gpu_is_told_is_not_waited_for() -> None:
 @pytest.mark.gpu
 def test_memory_that_is_used_again_still_gives_every_array_its_own_numbers() -> None:
     """A tensor's memory is given to the next upload as soon as Python is done with it, before the GPU is."""
-    lane = lane_to(torch.device("cuda", 0))
+    transfers = transfers_to(torch.device("cuda", 0))
     arrays = [np.full((8, 5, 256, 256), number, np.float32) for number in range(40)]
     weights = torch.ones(256, 256, device="cuda")
     waits = []
     for array in arrays:
-        waits.append(lane.fetch(lane.send(array) @ weights))
+        waits.append(transfers.fetch(transfers.send(array) @ weights))
     for number, wait in enumerate(waits):
         np.testing.assert_array_equal(wait(), np.full((8, 5, 256, 256), 256 * number, np.float32))
 
@@ -89,13 +89,13 @@ def test_memory_that_is_used_again_still_gives_every_array_its_own_numbers() -> 
 @pytest.mark.gpu
 def test_the_batch_for_a_gpu_follows_what_one_takes() -> None:
     device = torch.device("cuda", 0)
-    lane = lane_to(device)
+    transfers = transfers_to(device)
     total = torch.cuda.mem_get_info(device)[1]
 
     def take(share: float) -> None:
         torch.empty(int(share * total), dtype=torch.uint8, device=device)
 
-    assert lane.fitting_batch(lambda: take(1e-6), 16) == 16
+    assert transfers.fitting_batch(lambda: take(1e-6), 16) == 16
     if torch.cuda.mem_get_info(device)[0] > 0.5 * total:
-        assert lane.fitting_batch(lambda: take(0.2), 16) <= 2
-    lane.leave()
+        assert transfers.fitting_batch(lambda: take(0.2), 16) <= 2
+    transfers.leave()

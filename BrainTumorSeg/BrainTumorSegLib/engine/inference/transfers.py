@@ -1,4 +1,4 @@
-"""The way of arrays to a device and back, and how many fit there at once.
+"""Arrays to a device and back, and how many fit there at once.
 
 A GPU computes by itself: it is told what to do, and the processor goes on. So that neither waits for the other, what it
 needs next is brought through pinned memory while it computes, and what it found comes back the same way and is waited
@@ -22,8 +22,8 @@ _SHARE_FOR_A_BATCH = 0.5
 the batch does, and for other programs: Slicer draws on the same GPU."""
 
 
-class Lane:
-    """To a device on which every step is waited for. ahead: batches that may be computed while one more is made."""
+class Transfers:
+    """Of a device on which every step is waited for. ahead: batches that may be computed while one more is made."""
 
     ahead = 0
 
@@ -47,8 +47,8 @@ class Lane:
         """Gives up what is kept for this device; the runner computes elsewhere from now on."""
 
 
-class CudaLane(Lane):
-    """To an NVIDIA GPU, which computes one batch while the next is made and sent."""
+class CudaTransfers(Transfers):
+    """Of an NVIDIA GPU, which computes one batch while the next is made and sent."""
 
     ahead = 1
 
@@ -95,9 +95,9 @@ class CudaLane(Lane):
         torch.cuda.empty_cache()
 
 
-def lane_to(device: torch.device) -> Lane:
-    """The way to a device that works."""
-    return CudaLane(device) if device.type == "cuda" else Lane(device)
+def transfers_to(device: torch.device) -> Transfers:
+    """Those to and from a device that works."""
+    return CudaTransfers(device) if device.type == "cuda" else Transfers(device)
 
 
 def batch_within(free_bytes: int, bytes_each: int, limit: int) -> int:
