@@ -53,7 +53,7 @@ def packages(volume: Array) -> Array:
 
 
 def to_and_fro(volume: Array) -> Array:
-    """Every third slice upwards, the next downwards, the last upwards: none lies out of place between its neighbours."""
+    """Every third slice upwards, the next downwards, the last upwards: each lies well between its neighbours."""
     return np.concatenate([volume[::3], volume[1::3][::-1], volume[2::3]])
 
 
